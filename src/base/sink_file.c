@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The sink that publishes a file: temporary name, fsync, rename, fsync of the directory.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/sink_internal.h"
+
+struct sink_file {
+    struct sink base;
+    char *path;
+    char *part_path;
+    int fd;
+};
+
+static bool sink_file_write(struct sink *sink, struct slice bytes, struct err *err)
+{
+    struct sink_file *file = (struct sink_file *)sink;
+    return file_write_all(file->fd, bytes, file->part_path, err);
+}
+
+static bool sink_file_finish(struct sink *sink, struct err *err)
+{
+    struct sink_file *file = (struct sink_file *)sink;
+    if (fsync(file->fd) != 0)
+        return err_set_errno(err, "fsync %s", file->part_path);
+    if (rename(file->part_path, file->path) != 0)
+        return err_set_errno(err, "rename %s", file->part_path);
+    return file_sync_parent(file->path, err);
+}
+
+static void sink_file_free(struct sink *sink)
+{
+    struct sink_file *file = (struct sink_file *)sink;
+    if (file->fd >= 0)
+        (void)close(file->fd);
+    if (!sink->is_finished && file->part_path != NULL)
+        (void)unlink(file->part_path); // best effort: a sweep removes *.part as well
+    mem_free(file->path);
+    mem_free(file->part_path);
+    mem_free(file);
+}
+
+static const struct sink_ops sink_file_ops = {
+    .name = "file",
+    .write = sink_file_write,
+    .finish = sink_file_finish,
+    .free = sink_file_free,
+};
+
+bool sink_file_open(const char *path, struct sink **ret_sink, struct err *err)
+{
+    struct sink_file *file = mem_alloc(sizeof *file);
+    struct sink *sink CLEANUP(sink_free) = &file->base;
+    sink_init(sink, &sink_file_ops, NULL);
+    struct buf name;
+    buf_init(&name, 8192);
+    buf_append_format(&name, "%s.%ld.part", path, (long)getpid());
+    file->fd = -1;
+    file->path = mem_copy_text(path);
+    file->part_path = buf_take(&name);
+    file->fd = open(file->part_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (file->fd < 0)
+        return err_set_errno(err, "create %s", file->part_path);
+    *ret_sink = sink;
+    sink = NULL;
+    return true;
+}

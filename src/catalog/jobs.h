@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Jobs: one revision of one window of one subscription. See docs/invariants.md for what always holds.
+//
+//   PENDING_GENERATION --claim--> RUNNING --files made--> PENDING_UPLOAD --publish--> SUCCEEDED
+//          ^                        |  lease lost, or retryable failure      |
+//          +------------------------+----------------------------------------+--> FAILED
+//
+// A claim takes fence+1 and a random claim id; every later statement of the worker names both and
+// changes nothing when the job has moved on (CANCELED).
+#pragma once
+
+#include "catalog/catalog.h"
+#include "model/window.h"
+
+enum job_state {
+    JOB_PENDING_GENERATION,
+    JOB_RUNNING,
+    JOB_PENDING_UPLOAD,
+    JOB_SUCCEEDED,
+    JOB_FAILED,
+};
+const char *job_state_name(enum job_state state);
+
+enum job_kind {
+    JOB_SAMPLE, // of subscribe: never listed, files deleted again
+    JOB_LIVE,
+    JOB_BACKFILL,
+    JOB_LATE, // supplementary: listed once it is known to have rows
+    JOB_RETRY,
+};
+
+enum job_priority { // order of claims
+    JOB_PRIORITY_SAMPLE,
+    JOB_PRIORITY_LIVE,
+    JOB_PRIORITY_BACKFILL,
+};
+
+struct job_file {
+    int64_t part; // from 0
+    const char *key;
+    int64_t row_count;
+    int64_t byte_count;
+    const char *sha256; // hex
+};
+
+struct job {
+    const char *id; // UUID form, a keyed function of (subscription, window, revision)
+    const char *subscription_id;
+    const char *organization_id;
+    const char *app_id;
+    int64_t subscription_version;
+    int64_t topic_id;
+    int64_t start_ms;
+    int64_t end_ms;
+    int64_t revision; // from 0
+    enum job_kind kind;
+    enum job_state state;
+    bool is_visible; // in lists
+    int64_t seq_lo;
+    int64_t seq_hi; // -1: not frozen yet
+    const char *recipe; // JSON, NULL before the first claim
+    int64_t fence;
+    const char *claim_id; // NULL when nobody holds it
+    int64_t lost_count;
+    int64_t created_at_ms;
+    int64_t finished_at_ms; // 0: not final
+    int64_t expires_at_ms; // of the files; 0: none
+    bool is_expired; // files are gone or going
+    int64_t row_count;
+    int64_t byte_count;
+    const char *reason; // of FAILED, or of the last failed try
+    const struct job_file *files;
+    size_t file_count;
+};
+
+// --- Making (scheduler, API)
+
+// Inserts the jobs of at most `limit` live windows that closed (window end + grace <= now) of ACTIVE
+// subscriptions, oldest first, fair over subscriptions; *ret_count tells whether to call again.
+struct job_schedule_request {
+    int64_t now_ms;
+    int64_t hourly_grace_ms;
+    int64_t daily_grace_ms;
+    int64_t limit; // at most 500
+};
+NODISCARD bool job_schedule_live(struct catalog *catalog,
+                                 const struct job_schedule_request *request, int64_t *ret_count,
+                                 struct err *err);
+
+// Makes late revisions: for windows whose last revision is final and SUCCEEDED and that have sealed rows
+// of their app and topic above its seq_hi; at most one per window in min_gap_ms since the last one was
+// made. At most `limit` rows.
+NODISCARD bool job_schedule_late(struct catalog *catalog, int64_t now_ms, int64_t min_gap_ms,
+                                 int64_t limit, int64_t *ret_count, struct err *err);
+
+// [start, end) on window edges and closed (INVALID with a text for the client), at most 10,000 windows.
+// Several transactions; idempotent. *ret_created counts the windows that had no job yet.
+NODISCARD bool job_backfill(struct catalog *catalog, const char *subscription_id, int64_t start_ms,
+                            int64_t end_ms, int64_t now_ms, int64_t *ret_window_count,
+                            int64_t *ret_created_count, struct err *err);
+
+// The next revision of a FAILED job's window, from the same seq_lo. CONFLICT when it is not FAILED or
+// not the last revision.
+NODISCARD bool job_retry(struct catalog *catalog, const char *organization_id, struct slice job_id,
+                         int64_t now_ms, struct arena *arena, struct job *ret_job,
+                         struct err *err);
+
+// --- Bounds (API process, which knows the last acknowledged seq)
+
+// True while some job waits for its bound.
+NODISCARD bool job_bound_is_wanted(struct catalog *catalog, bool *ret_is_wanted, struct err *err);
+// Gives every waiting job the bound last_seq: the last acknowledged seq, read after the job was made.
+NODISCARD bool job_set_bounds(struct catalog *catalog, int64_t last_seq, struct err *err);
+
+// --- Working
+
+struct job_claim_request {
+    const char *worker_id;
+    const char *supervisor_id; // lost claims count while it stays the same
+    int64_t now_ms;
+    int64_t lease_ms;
+    int64_t lost_limit; // claims lost before the job is FAILED
+};
+// The next job in the order of claims whose bound is sealed and whose retry time has come; takes over
+// lapsed leases. *ret_found false: nothing to do. On the first claim seq_hi is frozen to the seal point.
+NODISCARD bool job_claim(struct catalog *catalog, const struct job_claim_request *request,
+                         struct arena *arena, bool *ret_found, struct job *ret_job,
+                         struct err *err);
+
+// What names a claim.
+struct job_claim {
+    const char *job_id;
+    int64_t fence;
+    const char *claim_id;
+};
+
+// Keeps the recipe of the first claim; when there is one already, *ret_recipe is that one.
+NODISCARD bool job_freeze(struct catalog *catalog, const struct job_claim *claim,
+                          const char *recipe, struct arena *arena, const char **ret_recipe,
+                          struct err *err);
+// CANCELED when the claim is lost, or the subscription was deactivated.
+NODISCARD bool job_renew(struct catalog *catalog, const struct job_claim *claim, int64_t progress,
+                         int64_t now_ms, int64_t lease_ms, struct err *err);
+NODISCARD bool job_mark_uploading(struct catalog *catalog, const struct job_claim *claim,
+                                  struct err *err);
+
+struct job_result {
+    const struct job_file *files;
+    size_t file_count;
+    int64_t row_count;
+    int64_t byte_count;
+    const char *manifest; // JSON
+    int64_t now_ms;
+    int64_t expires_at_ms;
+};
+// State, files and manifest in one transaction. A LATE job without rows is recorded (its range counts)
+// but stays invisible.
+NODISCARD bool job_succeed(struct catalog *catalog, const struct job_claim *claim,
+                           const struct job_result *result, struct err *err);
+// Back to PENDING_GENERATION until retry_at_ms, or (retry_at_ms 0) FAILED.
+NODISCARD bool job_fail(struct catalog *catalog, const struct job_claim *claim, const char *reason,
+                        int64_t now_ms, int64_t retry_at_ms, struct err *err);
+
+// --- Reading
+
+// Visible jobs: those not final, and those final since since_ms, newest first.
+NODISCARD bool job_list(struct catalog *catalog, const char *subscription_id, int64_t since_ms,
+                        struct arena *arena, struct job **ret_jobs, size_t *ret_count,
+                        struct err *err);
+// NOT_FOUND for jobs of other organizations or subscriptions, and invisible ones.
+// subscription_id empty: any of the organization.
+NODISCARD bool job_get(struct catalog *catalog, const char *organization_id,
+                       struct slice subscription_id, struct slice job_id, struct arena *arena,
+                       struct job *ret_job, struct err *err);
+NODISCARD bool job_get_manifest(struct catalog *catalog, const char *organization_id,
+                                struct slice job_id, struct arena *arena, const char **ret_manifest,
+                                struct err *err);
+
+// The ledger: every job row of the subscription (samples left out) whose window starts in [start, end),
+// by window and revision, invisible ones included: the caller merges them with the computed windows.
+NODISCARD bool job_ledger(struct catalog *catalog, const char *subscription_id, int64_t start_ms,
+                          int64_t end_ms, struct arena *arena, struct job **ret_jobs,
+                          size_t *ret_count, struct err *err);
+
+// For the hosted bucket: the job of a key, when the file may still be served. NOT_FOUND.
+NODISCARD bool job_find_file(struct catalog *catalog, struct slice key, struct arena *arena,
+                             struct job_file *ret_file, struct err *err);
+
+// --- Retention (two phases: mark, then delete, then forget)
+
+// Marks jobs whose expires_at has passed: URLs stop. At most limit.
+NODISCARD bool job_expire(struct catalog *catalog, int64_t now_ms, int64_t limit,
+                          int64_t *ret_count, struct err *err);
+struct job_expired_file {
+    const char *job_id;
+    const char *key;
+};
+NODISCARD bool job_expired_files(struct catalog *catalog, int64_t limit, struct arena *arena,
+                                 struct job_expired_file **ret_files, size_t *ret_count,
+                                 int64_t *ret_total_file_count, struct err *err);
+NODISCARD bool job_forget_file(struct catalog *catalog, const char *job_id, const char *key,
+                               struct err *err);

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the lake consists of: closed log files, segments, the seal point, and idempotency keys. Rows are
+// visible to jobs through the catalog alone; a file that is not listed here does not exist.
+#pragma once
+
+#include "catalog/catalog.h"
+
+// --- Log files, in order of seq. The API process adds them when it closes them.
+
+struct segment_log_file {
+    int64_t id; // from 1, without gaps
+    int64_t seq_lo; // (lo, hi]
+    int64_t seq_hi;
+    int64_t byte_count; // up to which frames are valid
+    bool is_sealed;
+    bool is_corrupt; // sealing stopped here; a person must act
+};
+
+// INVALID unless it follows the last one.
+NODISCARD bool segment_add_log_file(struct catalog *catalog, const struct segment_log_file *file,
+                                    struct err *err);
+// The first that is not sealed. *ret_found false: none.
+NODISCARD bool segment_next_log_file(struct catalog *catalog, struct arena *arena, bool *ret_found,
+                                     struct segment_log_file *ret_file, struct err *err);
+// Last one known; *ret_found false: none yet.
+NODISCARD bool segment_last_log_file(struct catalog *catalog, bool *ret_found,
+                                     struct segment_log_file *ret_file, struct err *err);
+// Ids of sealed files that the log still has to recycle (not yet forgotten), and forgetting one.
+NODISCARD bool segment_sealed_log_files(struct catalog *catalog, struct arena *arena,
+                                        struct segment_log_file **ret_files, size_t *ret_count,
+                                        struct err *err);
+NODISCARD bool segment_forget_log_file(struct catalog *catalog, int64_t id, struct err *err);
+NODISCARD bool segment_mark_log_file_corrupt(struct catalog *catalog, int64_t id, struct err *err);
+
+// Rows up to here are in segments.
+NODISCARD bool segment_seal_point(struct catalog *catalog, int64_t *ret_seq, struct err *err);
+
+// --- Segments
+
+// Rows of one topic, app and hour in a segment.
+struct segment_slice {
+    int64_t topic_id;
+    int64_t app_id;
+    int64_t hour_ms; // start of the hour
+    int64_t time_min_ms;
+    int64_t time_max_ms;
+    int64_t seq_min;
+    int64_t seq_max;
+    int64_t row_count;
+};
+
+struct segment {
+    int64_t id; // 0 when it is to be added
+    const char *path; // relative to the data directory
+    const char *columns; // JSON array of physical column names
+    int64_t byte_count;
+    int64_t row_count;
+    const char *sha256; // hex
+    int64_t seq_lo; // (lo, hi]: range of the log that it was made from
+    int64_t seq_hi;
+    const struct segment_slice *slices;
+    size_t slice_count;
+};
+
+struct segment_idempotency {
+    const char *scope; // hash text of organization, app, topic and key
+    const char *body_sha256; // hex
+    const char *answer; // JSON text of the first reply
+    int64_t expires_at_ms;
+};
+
+// One step of sealing, in one transaction: segments, idempotency keys, the seal point, and (when
+// is_file_done) the log file as sealed. CONFLICT unless seq_from is the seal point: somebody else sealed.
+struct segment_seal {
+    int64_t log_file_id;
+    bool is_file_done;
+    int64_t seq_from;
+    int64_t seq_to;
+    const struct segment *segments;
+    size_t segment_count;
+    const struct segment_idempotency *keys;
+    size_t key_count;
+    int64_t now_ms;
+};
+NODISCARD bool segment_commit_seal(struct catalog *catalog, const struct segment_seal *seal,
+                                   struct err *err);
+
+// Segments (without slices) that may hold rows of the topic and app in [start, end) x (seq_lo, seq_hi],
+// each with the smallest and largest time of those rows in ret_slices (same count and order).
+NODISCARD bool segment_find(struct catalog *catalog, const struct segment_slice *wanted,
+                            struct arena *arena, struct segment **ret_segments,
+                            struct segment_slice **ret_slices, size_t *ret_count,
+                            struct err *err);
+// wanted: topic_id, app_id, time_min_ms = start, time_max_ms = end (exclusive), seq_min = lo (exclusive),
+// seq_max = hi. Rows counted in ret_slices are those of whole hours.
+
+// Pins keep the files of segments on disk while a job reads them, also when compaction replaced them.
+NODISCARD bool segment_pin(struct catalog *catalog, const char *holder, const int64_t *ids,
+                           size_t count, int64_t until_ms, struct err *err);
+NODISCARD bool segment_unpin(struct catalog *catalog, const char *holder, struct err *err);
+
+// --- Compaction: the (topic, hour) with the most segments, when more than `threshold`.
+NODISCARD bool segment_find_crowded(struct catalog *catalog, int64_t threshold, int64_t limit,
+                                    struct arena *arena, struct segment **ret_segments,
+                                    size_t *ret_count, struct err *err);
+// Replaces `old_ids` by `segment` (with slices) in one transaction; CONFLICT when one of them is gone.
+NODISCARD bool segment_replace(struct catalog *catalog, const int64_t *old_ids, size_t old_count,
+                               const struct segment *segment, int64_t now_ms, struct err *err);
+
+// --- Retention: segments whose rows were all ingested before the cut are dropped; then files of
+// dropped or replaced segments without pins are deleted and forgotten.
+NODISCARD bool segment_drop_older(struct catalog *catalog, int64_t created_before_ms, int64_t limit,
+                                  int64_t *ret_count, struct err *err);
+NODISCARD bool segment_garbage(struct catalog *catalog, int64_t now_ms, int64_t limit,
+                               struct arena *arena, struct segment **ret_segments,
+                               size_t *ret_count, struct err *err);
+NODISCARD bool segment_forget(struct catalog *catalog, int64_t id, struct err *err);
+
+// --- Idempotency keys of sealed batches. NOT_FOUND.
+NODISCARD bool segment_get_idempotency(struct catalog *catalog, const char *scope, int64_t now_ms,
+                                       struct arena *arena,
+                                       struct segment_idempotency *ret_idempotency,
+                                       struct err *err);
+NODISCARD bool segment_expire_idempotency(struct catalog *catalog, int64_t now_ms,
+                                          struct err *err);

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Subscriptions and the intervals in which they are active: what windows are computed from.
+#pragma once
+
+#include "catalog/catalog.h"
+#include "model/report.h"
+
+enum subscription_status {
+    SUBSCRIPTION_PENDING,
+    SUBSCRIPTION_ACTIVE,
+    SUBSCRIPTION_FAILED,
+    SUBSCRIPTION_INACTIVE,
+};
+const char *subscription_status_name(enum subscription_status status); // "PENDING", ...
+
+struct subscription {
+    const char *id; // UUID
+    const char *organization_id;
+    const char *app_id;
+    int64_t version; // from 1
+    enum subscription_status status;
+    const char *reason; // of FAILED, else NULL
+    struct report report;
+    int64_t topic_id;
+    int64_t created_at_ms;
+    int64_t deactivated_at_ms; // 0: not
+    int64_t live_from_ms; // start of the first regular window
+    int64_t scheduled_to_ms; // windows that start before it have their job row
+};
+
+// Makes it PENDING together with its sample job (one transaction). limit 0: none. CONFLICT with the text
+// "Duplicate of subscription ID", LIMIT with "Subscription limit reached: N".
+struct subscription_request {
+    const char *organization_id;
+    const char *app_id;
+    const struct report *report;
+    int64_t topic_id;
+    int64_t now_ms;
+    int64_t limit;
+};
+NODISCARD bool subscription_create(struct catalog *catalog,
+                                   const struct subscription_request *request, struct arena *arena,
+                                   struct subscription *ret_subscription, struct err *err);
+
+// NOT_FOUND for unknown, of another organization, or (app_id given) of another app.
+NODISCARD bool subscription_get(struct catalog *catalog, const char *organization_id,
+                                const char *app_id, struct slice id, struct arena *arena,
+                                struct subscription *ret_subscription, struct err *err);
+// For workers and the scheduler.
+NODISCARD bool subscription_get_any(struct catalog *catalog, const char *id, struct arena *arena,
+                                    struct subscription *ret_subscription, struct err *err);
+// All that are not INACTIVE, oldest first. app_id NULL: of the organization.
+NODISCARD bool subscription_list(struct catalog *catalog, const char *organization_id,
+                                 const char *app_id, struct arena *arena,
+                                 struct subscription **ret_subscriptions, size_t *ret_count,
+                                 struct err *err);
+
+// INACTIVE: no windows that end later, jobs not yet claimed are canceled (FAILED, "subscription was
+// deactivated"). NOT_FOUND also when it is INACTIVE already.
+NODISCARD bool subscription_deactivate(struct catalog *catalog, const char *organization_id,
+                                       const char *app_id, struct slice id, int64_t now_ms,
+                                       struct err *err);
+
+// The sample's outcome: PENDING -> ACTIVE, or FAILED with the reason.
+NODISCARD bool subscription_settle(struct catalog *catalog, const char *id, bool is_active,
+                                   const char *reason, struct err *err);
+
+// Stretches of time whose windows are in the active set: live ones and backfills, merged, in order.
+struct subscription_interval {
+    int64_t start_ms;
+    int64_t end_ms; // INT64_MAX: open
+};
+NODISCARD bool subscription_intervals(struct catalog *catalog, const char *id, struct arena *arena,
+                                      struct subscription_interval **ret_intervals,
+                                      size_t *ret_count, struct err *err);

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// The ingest log: what a 2xx promises. One process writes it (flock). A batch is durable when
+// ingest_log's answer callback runs: its frame is written, CRC-protected and fdatasynced, together with
+// whatever other batches arrived meanwhile (group commit); seq numbers are given at that moment.
+//
+// Small batches travel in memory; a large one is streamed into a file of its own (bulk) as it arrives
+// and referred to by its commit frame. See ingest_frame.h for bytes on disk.
+#pragma once
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "model/schema.h"
+
+struct ingest_log;
+struct ingest_batch;
+
+struct ingest_log_config {
+    const char *data_directory; // log/ is below it
+    const char *catalog_path; // the committer has its own connection
+    const struct clock *clock;
+    int64_t file_bytes; // 64 MiB
+    int64_t file_age_ms; // 1,000
+    int64_t memory_batch_bytes; // larger batches go to a bulk file: 1 MiB
+    int64_t memory_limit_bytes; // of all batches in memory: beyond it UNAVAILABLE
+    bool accept_loss; // go on after damage in the middle of the log, quarantining the file
+    void (*on_change)(void *context); // after the catalog changed: wake-up hint
+    void *context;
+};
+
+// Recovers: cuts a torn tail, closes what was open, and starts the committer thread. CORRUPT when
+// acknowledged bytes are damaged or missing (the message names the range); CONFLICT when another process
+// holds the log.
+NODISCARD bool ingest_log_open(const struct ingest_log_config *config, struct ingest_log **ret_log,
+                               struct err *err);
+// Commits what is queued, closes the open file, joins the thread.
+void ingest_log_close(struct ingest_log **log);
+
+// A batch under construction; belongs to one thread until submitted. Owns no seq.
+struct ingest_batch_spec {
+    const char *organization_id; // NULL: operator ingest
+    const char *app_id; // NULL: each line names its own (operator ingest)
+    const char *topic_name;
+    struct slice idempotency_key; // empty: none
+    bool is_partial; // bad lines are left out and reported
+};
+NODISCARD bool ingest_batch_begin(struct ingest_log *log, const struct ingest_batch_spec *spec,
+                                  struct ingest_batch **ret_batch, struct err *err);
+// The next bytes of the decoded body, cut anywhere. Lines are checked as they complete. INVALID with the
+// client's text ("Invalid event on line 3"), LIMIT (413), FULL (507), UNAVAILABLE.
+NODISCARD bool ingest_batch_write(struct ingest_batch *batch, struct slice bytes, struct err *err);
+// The end of the body: the last line may lack its LF. INVALID "No events in request".
+NODISCARD bool ingest_batch_end(struct ingest_batch *batch, struct err *err);
+// Aborts when it was not submitted. Accepts NULL.
+void ingest_batch_free(struct ingest_batch **batch);
+
+// Hands the batch to the committer, which calls done(context) from its own thread exactly once; then the
+// batch is the caller's again: read the answer, free it.
+void ingest_batch_submit(struct ingest_batch *batch, void (*done)(void *context), void *context);
+
+// After done. True: ret_body is the JSON of the 200 answer ({"accepted":N,...}), owned by the batch.
+// False: what to answer instead (409 CONFLICT for a reused key, 507 FULL, 503 IO/UNAVAILABLE, 400).
+NODISCARD bool ingest_batch_answer(const struct ingest_batch *batch, struct slice *ret_body,
+                                   struct err *err);
+
+// Last acknowledged seq. Any thread.
+int64_t ingest_log_last_seq(const struct ingest_log *log);
+
+// Counters for /metrics. Any thread.
+struct ingest_log_stats {
+    int64_t batch_count;
+    int64_t event_count;
+    int64_t byte_count;
+    int64_t sync_count;
+};
+struct ingest_log_stats ingest_log_stats(const struct ingest_log *log);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The filter language: prefix notation in a JSON array, `["and",["eq","name","PURCHASE"],["gt","x",3]]`.
+// One parser checks operators, operand counts, field names and values against a schema and brings every
+// value to the field's type; the result is a tree that is printed as an engine expression with literals
+// that cannot break out, or as canonical JSON. Semantics: three-valued logic as in SQL; a comparison
+// with a missing value is unknown; a row passes when the whole filter is true. A null literal is allowed
+// for eq (["eq","f",null] is true where f is missing) and inside in. Trees belong to one thread.
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json_tree.h"
+#include "model/schema.h"
+
+enum filter_limits {
+    FILTER_DEPTH_MAX = 32,
+    FILTER_NODES_MAX = 1000,
+    FILTER_LIST_MAX = 10000,
+    FILTER_VALUE_BYTES_MAX = 65536,
+};
+
+struct filter;
+
+// node may be NULL, null or []: no filter, *ret_filter is NULL. Accepts an array of arrays as an
+// implicit "and", and a string that holds the JSON (also percent-encoded). Lives in arena. INVALID with
+// a text for the client: "Unknown filter operator", "Invalid filter: wrong number of operands",
+// "no_such_field field is not available for exports", "Invalid filter value", "Filter too complex", ...
+NODISCARD bool filter_parse(const struct json_node *node, const struct schema *schema,
+                            struct arena *arena, const struct filter **ret_filter,
+                            struct err *err);
+
+// Every operator of the language: eq gt gte lt lte like between in and or not array_contains.
+bool filter_operator_is_known(struct slice name);
+
+// SQL of the engine, over columns named by append_column (it appends a quoted expression of the field's
+// type as the filter knows it). NULL filter appends TRUE.
+void filter_append_sql(const struct filter *filter,
+                       void (*append_column)(struct buf *sql, const struct column *column,
+                                             void *context),
+                       void *context, struct buf *sql);
+
+// Canonical JSON with types, for recipes: equal filters give equal bytes; filter_load reads it back
+// without a schema (types are kept, whatever became of the fields). NULL prints null.
+void filter_store(const struct filter *filter, struct buf *destination);
+NODISCARD bool filter_load(const struct json_node *node, struct arena *arena,
+                           const struct filter **ret_filter, struct err *err);
+
+// Calls visit once per field that the filter reads.
+void filter_each_column(const struct filter *filter,
+                        void (*visit)(const struct column *column, void *context), void *context);

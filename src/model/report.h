@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a subscription asks for: the body of the subscribe call, checked and kept. One reader for the
+// call, for the stored document, and for the reply that echoes it.
+#pragma once
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json_tree.h"
+#include "model/filter.h"
+#include "model/schema.h"
+#include "model/window.h"
+
+enum report_format {
+    REPORT_CSV,
+    REPORT_JSON,
+    REPORT_PARQUET,
+};
+
+enum report_compression {
+    REPORT_GZ,
+    REPORT_SNAPPY,
+    REPORT_ZSTD,
+};
+
+enum report_destination {
+    REPORT_BRANCH, // the hosted bucket
+    REPORT_CLOUD,
+    REPORT_EMAIL,
+};
+
+const char *report_format_name(enum report_format format);
+const char *report_compression_name(enum report_compression compression);
+// "csv.gz", "json.snappy", "parquet", ...
+const char *report_file_extension(enum report_format format, enum report_compression compression);
+
+struct report {
+    enum cadence cadence;
+    enum report_format format;
+    enum report_compression compression;
+    const char *topic_name;
+    const char *const *fields; // as asked; {"all"} alone means all
+    size_t field_count;
+    bool wants_all;
+    const char *filter_json;  // as sent (parsed and printed compactly), or NULL
+    const char *filter_typed; // filter_store() text, or NULL
+    enum report_destination destination;
+    const char *destination_json; // the destination object as kept, compact
+};
+
+// First step of subscribe: the shape of the body, without the schema. Unknown keys are ignored;
+// response_format, compression and cadence have defaults; report_type may be a one-element array.
+// INVALID with texts such as "Missing required field: report", "Invalid cadence", "Invalid type: string
+// expected". Everything lives in arena.
+NODISCARD bool report_parse(const struct json_node *body, struct arena *arena,
+                            struct report *ret_report, struct err *err);
+
+// Second step: fields and filter against the schema. On INVALID for fields, *ret_bad_fields lists every
+// unknown one (for the errors array of the reply); it is untouched otherwise.
+struct report_bad_fields {
+    const char *const *names;
+    size_t count;
+};
+NODISCARD bool report_check(struct report *report, const struct schema *schema, struct arena *arena,
+                            struct report_bad_fields *ret_bad_fields, struct err *err);
+
+// The documented bodies: report_write_json gives {"cadence":...,"filter":[...]} members of "report" and
+// leaves the object open for subscription_status; destination_json is printed as kept.
+struct json_text;
+void report_write_members(const struct report *report, struct json_text *json);
+
+// The document that the catalog keeps, and back.
+void report_store(const struct report *report, struct buf *destination);
+NODISCARD bool report_load(struct slice document, struct arena *arena, struct report *ret_report,
+                           struct err *err);
+
+// Two reports are duplicates when destination type, topic, fields in order, filter and cadence are
+// equal: text that is equal exactly then.
+void report_append_duplicate_key(const struct report *report, struct buf *destination);
+
+// Columns of a job in the order of the file: the asked fields, or all of the schema.
+size_t report_columns(const struct report *report, const struct schema *schema,
+                      struct arena *arena, struct column **ret_columns);

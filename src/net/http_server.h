@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// HTTP/1.1 server over libmicrohttpd: the only file that knows it is http_server.c. It refuses what must
+// be refused before a handler runs (two length headers, NUL, unknown transfer codings, oversized heads,
+// dripping clients), and gives handlers a request with a decoded path, parsed query and streamed body.
+// Handlers run on the server's threads and must not block: what takes longer is suspended and resumed
+// from another thread.
+#pragma once
+
+#include "base/arena.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+struct http_server;
+struct http_request;
+
+struct http_limits {
+    int64_t request_line_bytes;
+    int64_t header_bytes;
+    int64_t header_count;
+    int64_t connection_count;
+    int64_t connections_per_address;
+    int64_t head_timeout_ms; // whole head
+    int64_t idle_timeout_ms;
+    int64_t body_rate_bytes_per_s; // less than this over 10 s: closed
+};
+
+struct http_handler {
+    void *context;
+    // The head is complete. Sets the body's limit (http_set_body_limit; 0 by default) and may reply at
+    // once, which refuses the body. Query and headers live until `ended`.
+    void (*head)(struct http_request *request, void *context);
+    // A piece of the body; may reply (the rest is not read). Not called after a reply.
+    void (*body)(struct http_request *request, struct slice bytes, void *context);
+    // The body is complete: reply, or http_suspend and reply later.
+    void (*complete)(struct http_request *request, void *context);
+    // The connection is done with the request, replied or not: free what hangs on it. Always called once
+    // for each head call. Runs on a server thread.
+    void (*ended)(struct http_request *request, void *context);
+    // Builds the body of an error that the server itself finds (404 is the handler's own affair).
+    void (*error_body)(int status, const char *message, struct arena *arena,
+                       struct slice *ret_body, void *context);
+};
+
+struct http_server_config {
+    int listen_fd; // bound and listening; taken over
+    int thread_count;
+    struct http_limits limits;
+    const char *tls_certificate_pem; // NULL: plain HTTP
+    const char *tls_key_pem;
+    struct http_handler handler;
+};
+
+NODISCARD bool http_server_open(const struct http_server_config *config,
+                                struct http_server **ret_server, struct err *err);
+// Stops accepting; requests in progress may finish for drain_ms, then connections are cut. Everything
+// that was suspended must have been resumed, or be resumed by another thread meanwhile.
+void http_server_close(struct http_server **server, int64_t drain_ms);
+
+// Binds and listens. host:port, [v6]:port; port 0 picks one. *ret_port is what it became.
+NODISCARD bool http_listen(const char *address, int *ret_fd, int *ret_port, struct err *err);
+
+// --- The request. Slices live until `ended`.
+
+struct slice http_method(const struct http_request *request);
+// As received, with its query: for logs and signatures.
+struct slice http_raw_target(const struct http_request *request);
+struct slice http_raw_path(const struct http_request *request);
+struct slice http_raw_query(const struct http_request *request); // after '?', may be empty
+// Percent-decoded, UTF-8, no dot segments, no encoded '/' or '\': else the server has answered 400.
+struct slice http_path(const struct http_request *request);
+// Case-insensitive name. *ret_count (may be NULL) says how many there are; the first is returned.
+struct slice http_header(const struct http_request *request, const char *name, size_t *ret_count);
+// Decoded value of a query parameter; *ret_count as above. "+" is not a space.
+struct slice http_query(const struct http_request *request, const char *name, size_t *ret_count);
+// Calls visit for each pair of the query, decoded, in order.
+void http_each_query(const struct http_request *request,
+                     void (*visit)(struct slice name, struct slice value, void *context),
+                     void *context);
+struct arena *http_arena(struct http_request *request); // of the request
+struct slice http_peer(const struct http_request *request); // "127.0.0.1"
+int64_t http_body_size(const struct http_request *request); // Content-Length, -1: chunked or none
+
+// The handler's own state for the request.
+void http_set_state(struct http_request *request, void *state);
+void *http_state(const struct http_request *request);
+
+// Bytes of body that may come (413 beyond); only from `head`.
+void http_set_body_limit(struct http_request *request, int64_t limit_bytes);
+
+// Suspends the connection until http_resume, from any thread, exactly once each, and never twice in a
+// request: `complete` is the place. After resuming, the reply that was set is sent.
+void http_suspend(struct http_request *request);
+void http_resume(struct http_request *request);
+
+// --- The reply: once per request. From a server thread or, while suspended, from one other thread.
+// Content-Length, Date, X-Request-Id and Connection are the server's. HEAD sends no body.
+void http_add_header(struct http_request *request, const char *name, const char *value);
+void http_reply(struct http_request *request, int status, struct slice body); // copies
+// Part of a file, by sendfile; takes fd.
+void http_reply_file(struct http_request *request, int status, int fd, uint64_t offset_bytes,
+                     uint64_t size_bytes);
+bool http_has_reply(const struct http_request *request);
+int http_reply_status(const struct http_request *request);
+// Ask for Connection: close after the reply.
+void http_close_after(struct http_request *request);
