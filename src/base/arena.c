@@ -38,7 +38,7 @@ void arena_clear(struct arena *arena)
 void *arena_alloc(struct arena *arena, size_t size_bytes)
 {
     ASSERT(size_bytes < SIZE_MAX / 2);
-    const size_t aligned = (size_bytes + sizeof(max_align_t) - 1) & ~(sizeof(max_align_t) - 1);
+    const size_t aligned = (size_bytes + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
     if (arena->chunks == NULL || arena->chunks->capacity_bytes - arena->used_bytes < aligned) {
         const size_t capacity = aligned > ARENA_CHUNK_BYTES ? aligned : ARENA_CHUNK_BYTES;
         struct arena_chunk *chunk = mem_alloc(sizeof *chunk + capacity);

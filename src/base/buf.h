@@ -32,7 +32,8 @@ void buf_append_char(struct buf *buf, char character);
 void buf_append_format(struct buf *buf, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-// Room for size_bytes more, or NULL past the limit. Write there, then say how many with buf_advance.
+// Room for size_bytes more, or NULL past the limit. Write there, then say how many with
+// buf_advance.
 char *buf_reserve(struct buf *buf, size_t size_bytes);
 void buf_advance(struct buf *buf, size_t size_bytes);
 

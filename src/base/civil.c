@@ -5,16 +5,16 @@
 
 #include "base/check.h"
 
-// Days since 1970-01-01 of a date, and back: years counted from March, so that the leap day is last,
-// in eras of 400 years (146,097 days).
+// Days since 1970-01-01 of a date, and back: years counted from March, so that the leap day is
+// last, in eras of 400 years (146,097 days).
 static int64_t civil_days(int year, int month, int day)
 {
     const int64_t march_year = month <= 2 ? year - 1 : year;
     const int64_t era = (march_year >= 0 ? march_year : march_year - 399) / 400;
     const int64_t year_of_era = march_year - era * 400;
     const int64_t day_of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
-    const int64_t day_of_era =
-        year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    const int64_t day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 +
+                               day_of_year;
     return era * 146097 + day_of_era - 719468;
 }
 
@@ -55,7 +55,8 @@ struct civil civil_from_ms(int64_t time_ms)
     const int64_t day_of_era = days - era * 146097;
     const int64_t year_of_era =
         (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-    const int64_t day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    const int64_t day_of_year = day_of_era -
+                                (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     const int64_t shifted_month = (5 * day_of_year + 2) / 153;
     const int month = (int)(shifted_month < 10 ? shifted_month + 3 : shifted_month - 9);
     return (struct civil){
@@ -157,8 +158,7 @@ bool civil_parse(struct slice text, int64_t *ret_time_ms)
     struct civil civil = {0};
     int64_t offset_ms = 0;
     size_t cursor = 0;
-    if (!civil_take_digits(text, &cursor, 4, &civil.year) ||
-        !civil_take_char(text, &cursor, '-') ||
+    if (!civil_take_digits(text, &cursor, 4, &civil.year) || !civil_take_char(text, &cursor, '-') ||
         !civil_take_digits(text, &cursor, 2, &civil.month) ||
         !civil_take_char(text, &cursor, '-') || !civil_take_digits(text, &cursor, 2, &civil.day))
         return false;

@@ -120,3 +120,12 @@ int err_kind_exit_code(enum err_kind kind)
 {
     return err_kind_info(kind)->exit_code;
 }
+
+enum err_kind err_kind_of_exit_code(int exit_code)
+{
+    for (size_t i = 1; i < ARRAY_COUNT(err_kind_infos); i++) {
+        if (err_kind_infos[i].exit_code == exit_code)
+            return (enum err_kind)i;
+    }
+    return ERR_IO;
+}

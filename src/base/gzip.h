@@ -23,8 +23,8 @@ struct gzip_deflater; // scratch memory of one compressing thread
 struct gzip_deflater *gzip_deflater_new(void);
 void gzip_deflater_free(struct gzip_deflater **deflater);
 
-// Level 1. At most GZIP_BLOCK_INPUT_BYTES of input into ret_bytes (GZIP_BLOCK_OUTPUT_BYTES of room).
-// Returns the size and sets the CRC-32 of the input.
+// Level 1. At most GZIP_BLOCK_INPUT_BYTES of input into ret_bytes (GZIP_BLOCK_OUTPUT_BYTES of
+// room). Returns the size and sets the CRC-32 of the input.
 size_t gzip_deflate_block(struct gzip_deflater *deflater, struct slice input, uint8_t *ret_bytes,
                           uint32_t *ret_crc);
 

@@ -54,8 +54,8 @@ void sha256_finish(struct sha256 *hash, uint8_t ret_digest[32])
 void sha256_of(struct slice bytes, uint8_t ret_digest[32])
 {
     unsigned size = 0;
-    const int done =
-        EVP_Digest(bytes.data, bytes.size_bytes, ret_digest, &size, EVP_sha256(), NULL);
+    const int done = EVP_Digest(bytes.data, bytes.size_bytes, ret_digest, &size, EVP_sha256(),
+                                NULL);
     ASSERT(done == 1);
     ASSERT(size == SHA256_BYTES);
 }

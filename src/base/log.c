@@ -31,6 +31,22 @@ void log_setup(enum log_level level, const char *role)
     log_state.role = role;
 }
 
+enum log_level log_level(void)
+{
+    return log_state.level;
+}
+
+bool log_level_parse(const char *name, enum log_level *ret_level)
+{
+    for (size_t i = 0; i < sizeof log_level_names / sizeof log_level_names[0]; i++) {
+        if (strcmp(log_level_names[i], name) == 0) {
+            *ret_level = (enum log_level)i;
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool log_is_plain(char character)
 {
     return character > ' ' && character != '"' && character != '\\' && character != '=' &&

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// One event per line on standard error: `time=... level=info role=worker event=job_finished job=...`.
-// Only main, cli, api, scheduler and worker log; what lies below returns err. Values are quoted and
-// escaped where needed and cut at 256 bytes; secrets are never passed. Thread-safe; lines are whole.
+// One event per line on standard error: `time=... level=info role=worker event=job_finished
+// job=...`. Only main, cli, api, scheduler and worker log; what lies below returns err. Values are
+// quoted and escaped where needed and cut at 256 bytes; secrets are never passed. Thread-safe;
+// lines are whole.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum log_level {
@@ -15,6 +17,10 @@ enum log_level {
 
 // Once per process, before threads: lines below level are dropped; role must stay alive.
 void log_setup(enum log_level level, const char *role);
+
+enum log_level log_level(void);
+// "debug", "info", "warn", "error". False for anything else.
+bool log_level_parse(const char *name, enum log_level *ret_level);
 
 // pairs: alternating name and value texts, ended by a NULL name. A NULL value leaves the pair out.
 void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Heap memory. Running out of it aborts, here and nowhere else, so no caller has a path for it: every
-// size that input can drive is bounded before it is allocated, and a killed process is restarted by
-// its supervisor and repeats its work from the catalog. Thread-safe.
+// Heap memory. Running out of it aborts, here and nowhere else, so no caller has a path for it:
+// every size that input can drive is bounded before it is allocated, and a killed process is
+// restarted by its supervisor and repeats its work from the catalog. Thread-safe.
 #pragma once
 
 #include <stddef.h>

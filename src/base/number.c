@@ -33,10 +33,12 @@ static size_t number_format_short_decimal(double value, char *ret_text)
 {
     static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
     const double magnitude = fabs(value);
-    if (magnitude >= 1e9 || (magnitude < 1e-4 && magnitude > 0))
+    if (magnitude >= 1e15 || (magnitude < 1e-4 && magnitude > 0))
         return 0;
     for (size_t places = 0; places < ARRAY_COUNT(powers); places++) {
         const double scaled = nearbyint(magnitude * powers[places]);
+        if (scaled >= 1e15)
+            return 0;
         if (scaled / powers[places] != magnitude)
             continue;
         const int64_t digits = (int64_t)scaled;

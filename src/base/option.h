@@ -2,8 +2,8 @@
 // Configuration is data: each module owns a table of options, and one reader merges
 // default < file < environment < argument. Unknown names are errors. After that the structs are
 // const. Name "lake.seal_bytes" is `--lake-seal-bytes` on the command line, MILKRUN_LAKE_SEAL_BYTES
-// in the environment, and key `seal_bytes` in section [lake] of the file; a name without a dot is in
-// section [milkrun]. docs/config.md is printed from these tables.
+// in the environment, and key `seal_bytes` in section [lake] of the file; a name without a dot is
+// in section [milkrun]. docs/config.md is printed from these tables.
 #pragma once
 
 #include <stddef.h>
@@ -33,9 +33,9 @@ enum option_flags {
 struct option {
     const char *name;
     enum option_type type;
-    size_t offset; // of the field in the module's struct
+    size_t offset;            // of the field in the module's struct
     const char *default_text; // NULL: field stays NULL, 0, false or empty
-    int64_t min; // INT64 only
+    int64_t min;              // INT64 only
     int64_t max;
     const char *unit; // "bytes", "ms", ... or NULL
     unsigned flags;
@@ -53,11 +53,11 @@ struct option_input {
     const char *const *arguments; // without the program's name and the command
     size_t argument_count;
     const char *const *environment; // "NAME=value", NULL at the end
-    const char *config_path; // NULL: as given by --config, else none
+    const char *config_path;        // NULL: as given by --config, else none
 };
 
-// Fills the targets. Texts live in arena. Arguments that are not options go to ret_operands (room for
-// argument_count), in order; NULL refuses them. INVALID with the place and what is known.
+// Fills the targets. Texts live in arena. Arguments that are not options go to ret_operands (room
+// for argument_count), in order; NULL refuses them. INVALID with the place and what is known.
 NODISCARD bool option_read(const struct option_set *sets, size_t set_count,
                            const struct option_input *input, struct arena *arena,
                            const char **ret_operands, size_t *ret_operand_count, struct err *err);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The wrappers around every sink: they keep the order of calls and the rules of sink_internal.h.
+// The wrappers around every sink: they keep the order of calls and the rules of sink_ops.h.
 #include "base/sink.h"
 
 #include "base/check.h"
-#include "base/sink_internal.h"
+#include "base/sink_ops.h"
 
 void sink_init(struct sink *sink, const struct sink_ops *ops, struct sink *next)
 {

@@ -38,5 +38,6 @@ struct sink *sink_digest_new(struct sink *next, struct sink_digest *ret_digest);
 // ".part", so that a sweep finds what a kill left behind.
 NODISCARD bool sink_file_open(const char *path, struct sink **ret_sink, struct err *err);
 
-// Test double: passes on to next, and fails the n-th write or finish call (counted from 1) with kind.
+// Test double: passes on to next, and fails the n-th write or finish call (counted from 1) with
+// kind.
 struct sink *sink_fault_new(struct sink *next, uint64_t failing_call, enum err_kind kind);

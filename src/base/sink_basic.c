@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
-#include "base/sink_internal.h"
+#include "base/sink_ops.h"
 
 static void sink_free_plain(struct sink *sink)
 {

@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/sink_internal.h"
+#include "base/sink_ops.h"
 
 struct sink_file {
     struct sink base;

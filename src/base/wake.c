@@ -31,13 +31,16 @@ void wake_all(const struct wake *wake)
         (void)!write(wake->fds[i], &one, sizeof one); // full means: a hint is pending already
 }
 
-bool wake_wait(const struct wake *wake, size_t self, int64_t timeout_ms)
+void wake_wait(const struct wake *wake, size_t self, int stop_fd, int64_t timeout_ms)
 {
     ASSERT(self < wake->count);
     ASSERT(timeout_ms >= 0);
-    struct pollfd poll_fd = {.fd = wake->fds[self], .events = POLLIN};
-    if (poll(&poll_fd, 1, (int)timeout_ms) <= 0)
-        return false;
+    struct pollfd poll_fds[] = {
+        {.fd = wake->fds[self], .events = POLLIN},
+        {.fd = stop_fd, .events = POLLIN}, // poll leaves out negative ones
+    };
+    if (poll(poll_fds, ARRAY_COUNT(poll_fds), (int)timeout_ms) <= 0)
+        return;
     uint64_t hints;
-    return read(wake->fds[self], &hints, sizeof hints) == (ssize_t)sizeof hints;
+    (void)!read(wake->fds[self], &hints, sizeof hints); // nothing pending is fine
 }

@@ -22,5 +22,6 @@ void wake_clear(struct wake *wake);
 // Wakes everybody.
 void wake_all(const struct wake *wake);
 
-// Waits for a hint to `self`, a signal, or the time-out; swallows all pending hints. True for a hint.
-bool wake_wait(const struct wake *wake, size_t self, int64_t timeout_ms);
+// Waits for a hint to `self`, for stop_fd to become readable (-1: none), or the time-out; swallows
+// all pending hints.
+void wake_wait(const struct wake *wake, size_t self, int stop_fd, int64_t timeout_ms);

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+// cmocka wants the four above first
+#include <cmocka.h>
+
+#include "base/civil.h"
+
+struct civil_case {
+    const char *text;
+    int64_t time_ms; // -1: refused
+};
+
+static void test_what_is_read_and_what_is_refused(void **state)
+{
+    (void)state;
+    static const struct civil_case cases[] = {
+        {"1970-01-01", 0},
+        {"2023-05-19T00:00:00.000-00:00", 1684454400000},
+        {"2023-05-19T00:00:00Z", 1684454400000},
+        {"2023-05-19T00:00:00z", 1684454400000},
+        {"2023-05-19T00:00:00+0000", 1684454400000},
+        {"2023-05-19T02:00:00+02", 1684454400000},
+        {"2023-05-18T18:30:00-05:30", 1684454400000},
+        {"2023-05-19T00:00", 1684454400000},
+        {"2023-05-30T19:59:59", 1685476799000},
+        {"2023-05-30T19:59:59.9995Z", 1685476799999},
+        {"2016-01-01T23:59:59:999Z", 1451692799999},
+        {"2026-11-23T11:56:11.086419Z", 1795434971086},
+        {"2024-02-29", 1709164800000},
+        {"2000-02-29", 951782400000},
+        {"2023-02-29T00:00:00Z", -1},
+        {"1900-02-29", -1},
+        {"2023-13-01", -1},
+        {"2023-00-10", -1},
+        {"2023-04-31", -1},
+        {"2023-01-01T24:00:00", -1},
+        {"2023-01-01T23:60:00", -1},
+        {"2023-01-01T23:59:60", -1},
+        {"2023-01-01T00:00:00+25:00", -1},
+        {"2023-01-01T00:00:00+00:60", -1},
+        {"2023-05-30 19:59:59Z", -1},
+        {"2023-05-30t19:59:59", -1},
+        {"2023-05-30T19:59:59.1234567890Z", -1},
+        {"2023-05-30T19:59:59.", -1},
+        {"now", -1},
+        {"2023-W20-1", -1},
+        {"2023-139", -1},
+        {" 2023-05-30", -1},
+        {"2023-05-30 ", -1},
+        {"2023-05-30T", -1},
+        {"2023-05-30T1:00", -1},
+        {"", -1},
+        {"2023-05-30T19:59:59ZZ", -1},
+        {"2023-05-30T19:59:59+1", -1},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t time_ms = -1;
+        const bool is_read = civil_parse(slice_text(cases[i].text), &time_ms);
+        if (time_ms != cases[i].time_ms || is_read != (cases[i].time_ms != -1))
+            fail_msg("%s gave %lld", cases[i].text, (long long)time_ms);
+    }
+}
+
+static void test_every_day_of_four_centuries_goes_there_and_back(void **state)
+{
+    (void)state;
+    const int64_t first_ms = civil_to_ms((struct civil){.year = 1900, .month = 1, .day = 1});
+    struct civil before = civil_from_ms(first_ms);
+    for (int64_t day = 1; day < 146097; day++) {
+        const int64_t time_ms = first_ms + day * CIVIL_DAY_MS + 86399999;
+        const struct civil civil = civil_from_ms(time_ms);
+        assert_true(civil_is_valid(civil));
+        assert_int_equal(civil_to_ms(civil), time_ms);
+        assert_true(civil.day == before.day + 1 || civil.day == 1);
+        before = civil;
+    }
+}
+
+static void test_formats(void **state)
+{
+    (void)state;
+    char api[CIVIL_API_CHARS + 1];
+    civil_format_api(1684454400000, api);
+    assert_string_equal(api, "2023-05-19T00:00:00.000-00:00");
+    char basic[17];
+    civil_format_basic(1684454400000, basic);
+    assert_string_equal(basic, "20230519T000000Z");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_what_is_read_and_what_is_refused),
+        cmocka_unit_test(test_every_day_of_four_centuries_goes_there_and_back),
+        cmocka_unit_test(test_formats),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
