@@ -16,15 +16,14 @@
 
 struct batch_text {
     uint32_t size_bytes;
+    char head[4]; // first bytes, also of longer texts
     union {
-        char inlined[BATCH_TEXT_INLINE_BYTES]; // when size_bytes <= 12
-        struct {
-            char prefix[4];
-            const char *data;
-        } pointer;
-    } value;
+        char tail[8];     // of texts up to 12 bytes: they go on here
+        const char *data; // of longer ones: all bytes
+    } rest;
 };
 _Static_assert(sizeof(struct batch_text) == 16, "layout of the engine's strings");
+_Static_assert(offsetof(struct batch_text, rest) == 8, "layout of the engine's strings");
 
 struct batch_column {
     enum field_type type;
@@ -65,8 +64,8 @@ static inline struct slice batch_text(const struct batch_column *column, size_t 
 {
     const struct batch_text *text = &((const struct batch_text *)column->values)[row];
     if (text->size_bytes <= BATCH_TEXT_INLINE_BYTES)
-        return slice_of(text->value.inlined, text->size_bytes);
-    return slice_of(text->value.pointer.data, text->size_bytes);
+        return slice_of((const char *)text + offsetof(struct batch_text, head), text->size_bytes);
+    return slice_of(text->rest.data, text->size_bytes);
 }
 
 // data must outlive the result when it is longer than 12 bytes.

@@ -1,10 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// The filter language: prefix notation in a JSON array, `["and",["eq","name","PURCHASE"],["gt","x",3]]`.
-// One parser checks operators, operand counts, field names and values against a schema and brings every
-// value to the field's type; the result is a tree that is printed as an engine expression with literals
-// that cannot break out, or as canonical JSON. Semantics: three-valued logic as in SQL; a comparison
-// with a missing value is unknown; a row passes when the whole filter is true. A null literal is allowed
-// for eq (["eq","f",null] is true where f is missing) and inside in. Trees belong to one thread.
+// The filter language: prefix notation in a JSON array,
+// `["and",["eq","name","PURCHASE"],["gt","x",3]]`. One parser checks operators, operand counts,
+// field names and values against a schema and brings every value to the field's type; the result is
+// a tree that is printed as an engine expression with literals that cannot break out, or as
+// canonical JSON. Trees belong to one thread.
+//
+// Semantics are SQL's three-valued logic: a comparison with a missing value is unknown, NOT unknown
+// is unknown, and a row passes when the whole filter is true. So neither ["eq","f","a"] nor
+// ["not",["eq","f","a"]] passes rows without f. ["eq","f",null] is true where f is missing and
+// false elsewhere; a null in the list of `in` means the same. Text is compared byte by byte, so é
+// and e with an accent differ. between is inclusive. like: % any text, _ one character, backslash
+// escapes; for string and json fields. array_contains: f is the text of a JSON array (else false)
+// that has the value among its own elements; 5 and "5", true and "true" are the same there, as
+// clients send either.
+//
+// Values: "true" and "false" are booleans, numeric strings numbers, bare numbers and booleans are
+// the shortest text for string and json fields (5.0 is "5"); timestamps are milliseconds or ISO
+// 8601.
 #pragma once
 
 #include "base/arena.h"
@@ -18,30 +30,40 @@ enum filter_limits {
     FILTER_NODES_MAX = 1000,
     FILTER_LIST_MAX = 10000,
     FILTER_VALUE_BYTES_MAX = 65536,
+    FILTER_WILDCARDS_MAX = 50, // of one pattern: bounds the work per row
+    FILTER_JSON_BYTES_MAX = 1024 * 1024,
 };
 
 struct filter;
 
 // node may be NULL, null or []: no filter, *ret_filter is NULL. Accepts an array of arrays as an
-// implicit "and", and a string that holds the JSON (also percent-encoded). Lives in arena. INVALID with
-// a text for the client: "Unknown filter operator", "Invalid filter: wrong number of operands",
-// "no_such_field field is not available for exports", "Invalid filter value", "Filter too complex", ...
+// implicit "and", and a string that holds the JSON (also percent-encoded). Lives in arena. INVALID
+// with a text for the client: "Unknown filter operator", "Invalid filter: wrong number of
+// operands", "no_such_field field is not available for exports", "Invalid filter value", "Filter
+// too complex", ...
 NODISCARD bool filter_parse(const struct json_node *node, const struct schema *schema,
-                            struct arena *arena, const struct filter **ret_filter,
-                            struct err *err);
+                            struct arena *arena, const struct filter **ret_filter, struct err *err);
+
+// The array as compact JSON text in arena, for echoes and comparisons: what is accepted as a string
+// or percent-encoded comes out as the array. NULL for no filter. Checks no more than that it is an
+// array: INVALID "Invalid filter: array expected".
+NODISCARD bool filter_normalize(const struct json_node *node, struct arena *arena,
+                                const char **ret_json, struct err *err);
 
 // Every operator of the language: eq gt gte lt lte like between in and or not array_contains.
 bool filter_operator_is_known(struct slice name);
 
-// SQL of the engine, over columns named by append_column (it appends a quoted expression of the field's
-// type as the filter knows it). NULL filter appends TRUE.
+// SQL of DuckDB, one boolean expression over columns named by append_column: it appends a quoted
+// expression of the field's type as the filter knows it (VARCHAR for string and json, BIGINT for
+// long and for the milliseconds of a timestamp, DOUBLE, BOOLEAN). NULL filter appends TRUE.
 void filter_append_sql(const struct filter *filter,
                        void (*append_column)(struct buf *sql, const struct column *column,
                                              void *context),
                        void *context, struct buf *sql);
 
 // Canonical JSON with types, for recipes: equal filters give equal bytes; filter_load reads it back
-// without a schema (types are kept, whatever became of the fields). NULL prints null.
+// without a schema (types are kept, whatever became of the fields). NULL prints null. CORRUPT for
+// what filter_store did not write.
 void filter_store(const struct filter *filter, struct buf *destination);
 NODISCARD bool filter_load(const struct json_node *node, struct arena *arena,
                            const struct filter **ret_filter, struct err *err);

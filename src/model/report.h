@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a subscription asks for: the body of the subscribe call, checked and kept. One reader for the
-// call, for the stored document, and for the reply that echoes it.
+// What a subscription asks for: the body of the subscribe call, checked and kept. One reader for
+// the call, for the stored document, and for the reply that echoes it.
 #pragma once
 
 #include "base/arena.h"
@@ -31,7 +31,9 @@ enum report_destination {
 
 const char *report_format_name(enum report_format format);
 const char *report_compression_name(enum report_compression compression);
-// "csv.gz", "json.snappy", "parquet", ...
+const char *report_destination_name(enum report_destination destination);
+bool report_destination_parse(struct slice name, enum report_destination *ret_destination);
+// "csv.gz", "json.snappy", "csv.zst", "parquet", ...
 const char *report_file_extension(enum report_format format, enum report_compression compression);
 
 struct report {
@@ -48,15 +50,20 @@ struct report {
     const char *destination_json; // the destination object as kept, compact
 };
 
-// First step of subscribe: the shape of the body, without the schema. Unknown keys are ignored;
-// response_format, compression and cadence have defaults; report_type may be a one-element array.
-// INVALID with texts such as "Missing required field: report", "Invalid cadence", "Invalid type: string
-// expected". Everything lives in arena.
+// First step of subscribe: the shape of the body, without the schema. Unknown keys are ignored,
+// null is absent; response_format, compression and cadence have defaults; report_type may be a
+// one-element array; recipients are kept once each. Of the destination only the keys of its type
+// are kept, and only its shape is checked: the caller says whether clouds and mail are enabled, and
+// whether the topic exists. filter_typed is NULL until report_check. INVALID with texts such as
+// "Missing required field: report", "Missing required field: destination.bucket", "Invalid
+// cadence", "Invalid type: string expected". Everything lives in arena.
 NODISCARD bool report_parse(const struct json_node *body, struct arena *arena,
                             struct report *ret_report, struct err *err);
 
-// Second step: fields and filter against the schema. On INVALID for fields, *ret_bad_fields lists every
-// unknown one (for the errors array of the reply); it is untouched otherwise.
+// Second step: fields and filter against the schema; sets filter_typed. On INVALID for unknown
+// fields, *ret_bad_fields lists every one (for the errors array of the reply, each by
+// schema_set_unavailable); it is untouched otherwise, also for "Duplicate field: x" and a bad
+// filter.
 struct report_bad_fields {
     const char *const *names;
     size_t count;
@@ -64,12 +71,13 @@ struct report_bad_fields {
 NODISCARD bool report_check(struct report *report, const struct schema *schema, struct arena *arena,
                             struct report_bad_fields *ret_bad_fields, struct err *err);
 
-// The documented bodies: report_write_json gives {"cadence":...,"filter":[...]} members of "report" and
-// leaves the object open for subscription_status; destination_json is printed as kept.
+// The documented bodies: report_write_json gives {"cadence":...,"filter":[...]} members of "report"
+// and leaves the object open for subscription_status ("filter" is [] for none); destination_json is
+// printed as kept.
 struct json_text;
 void report_write_members(const struct report *report, struct json_text *json);
 
-// The document that the catalog keeps, and back.
+// The document that the catalog keeps, and back: CORRUPT for anything else.
 void report_store(const struct report *report, struct buf *destination);
 NODISCARD bool report_load(struct slice document, struct arena *arena, struct report *ret_report,
                            struct err *err);
@@ -78,6 +86,8 @@ NODISCARD bool report_load(struct slice document, struct arena *arena, struct re
 // equal: text that is equal exactly then.
 void report_append_duplicate_key(const struct report *report, struct buf *destination);
 
-// Columns of a job in the order of the file: the asked fields, or all of the schema.
-size_t report_columns(const struct report *report, const struct schema *schema,
-                      struct arena *arena, struct column **ret_columns);
+// Columns of a job in the order of the file: the asked fields, or all of the schema. 0 when an
+// asked field is not in the schema (any more): such a job cannot be right. Names live as long as
+// the schema.
+size_t report_columns(const struct report *report, const struct schema *schema, struct arena *arena,
+                      struct column **ret_columns);

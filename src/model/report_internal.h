@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Between the readers of a report: small checks of JSON members with texts for the client.
+#pragma once
+
+#include "model/report.h"
+
+enum report_limits {
+    REPORT_KEYS_MAX = 1000,   // of one object: more is nobody's request
+    REPORT_FIELDS_MAX = 2003, // all of a full topic and the system columns
+    REPORT_PREFIX_BYTES_MAX = 512,
+    REPORT_RECIPIENTS_MAX = 10,
+};
+
+// The member, or NULL when it is absent or null: the two are the same everywhere.
+const struct json_node *report_member(const struct json_node *object, const char *key);
+
+// INVALID "Missing required field: PATH".
+bool report_set_missing(struct err *err, const char *path);
+
+// INVALID "Invalid type: string expected" for anything but a text that is not empty.
+NODISCARD bool report_take_text(const struct json_node *node, struct slice *ret_text,
+                                struct err *err);
+
+// INVALID "Invalid type: object expected", "Too many fields".
+NODISCARD bool report_expect_object(const struct json_node *node, struct err *err);
+
+// The destination object: checked, and printed with the keys that apply to its type, in documented
+// order.
+NODISCARD bool report_parse_destination(const struct json_node *destination, struct arena *arena,
+                                        struct report *ret_report, struct err *err);
