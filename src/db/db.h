@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A few statements over a SQL database, for the catalog alone. SQL is written once with $1, $2, ...
 // parameters; what differs between databases is in the driver. A connection belongs to one thread.
-// Errors: UNAVAILABLE (busy, disconnected: the transaction may be run again), CONFLICT (unique key),
-// FULL, IO, CORRUPT.
+// Errors: UNAVAILABLE (busy, disconnected: the transaction may be run again), CONFLICT (unique
+// key), FULL, IO (other constraints too), CORRUPT, INVALID (the SQL does not suit the tables).
+// A connection does not go through a fork: it is opened by the process that uses it.
 #pragma once
 
 #include "base/err.h"
@@ -29,9 +30,11 @@ struct db_value db_text(const char *value); // NULL: null
 struct db_value db_slice(struct slice value);
 
 // SQLite: WAL, synchronous=FULL, a fair turnstile (two flock files beside the database) before each
-// write transaction. path ":memory:" is the test double. A missing file is made only when may_create.
+// write transaction. path ":memory:" is the test double. A missing file is made only when
+// may_create, else NOT_FOUND. CORRUPT when the file is no database.
 NODISCARD bool db_sqlite_open(const char *path, bool may_create, struct db **ret_db,
                               struct err *err);
+// Rolls back. All rows must be closed.
 void db_close(struct db **db);
 
 // One statement without rows. Outside a transaction it is one of its own, through the turnstile.
@@ -42,18 +45,21 @@ NODISCARD bool db_exec(struct db *db, const char *sql, const struct db_value *va
 // Several statements separated by ';', without values: for migrations.
 NODISCARD bool db_script(struct db *db, const char *sql, struct err *err);
 
-// A statement with rows (SELECT, or ... RETURNING inside a transaction).
+// A statement with rows (SELECT, or ... RETURNING inside a write transaction). The values are
+// copied.
 NODISCARD bool db_query(struct db *db, const char *sql, const struct db_value *values,
                         size_t value_count, struct db_rows **ret_rows, struct err *err);
 // False with err->kind ERR_NONE at the end; false with another kind is a failure.
 bool db_rows_next(struct db_rows *rows, struct err *err);
 bool db_rows_is_null(const struct db_rows *rows, size_t column);
-int64_t db_rows_int64(const struct db_rows *rows, size_t column); // null: 0
+int64_t db_rows_int64(const struct db_rows *rows, size_t column);     // null: 0
 struct slice db_rows_text(const struct db_rows *rows, size_t column); // until next; null: empty
 void db_rows_close(struct db_rows **rows);
 
-// Write transaction. No nesting. Rollback never fails for the caller. Never hold one across anything
-// but SQL; at most 50 ms or 500 rows.
+// Write transaction. No nesting, and no open rows when it begins: they would pin an old view. It is
+// over after db_commit, also after a failed one, which rolls back. A statement that failed with
+// CONFLICT leaves the transaction usable. Rollback never fails for the caller and does nothing
+// without a transaction. Never hold one across anything but SQL; at most 50 ms or 500 rows.
 NODISCARD bool db_begin(struct db *db, struct err *err);
 NODISCARD bool db_commit(struct db *db, struct err *err);
 void db_rollback(struct db *db);
