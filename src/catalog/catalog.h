@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The catalog: the one place where tenants, subscriptions, windows, jobs and segments are known, and the
-// only place where processes meet. A struct catalog is one connection and belongs to one thread. Every
-// call is one transaction (or says that it is several); a call that returned false with UNAVAILABLE may
-// be made again. Results live in the arena that is passed in. Calls about a tenant's things take the
-// organization and answer NOT_FOUND for what belongs to another one, as for what does not exist.
+// The catalog: the one place where tenants, subscriptions, windows, jobs and segments are known,
+// and the only place where processes meet. A struct catalog is one connection and belongs to one
+// thread. Every call is one transaction (or says that it is several); a call that returned false
+// with UNAVAILABLE may be made again. Results live in the arena that is passed in. Calls about a
+// tenant's things take the organization and answer NOT_FOUND for what belongs to another one, as
+// for what does not exist.
 #pragma once
 
 #include "base/arena.h"
@@ -30,8 +31,8 @@ NODISCARD bool catalog_get_value(struct catalog *catalog, const char *name, stru
 NODISCARD bool catalog_set_value(struct catalog *catalog, const char *name, const char *value,
                                  struct err *err);
 
-// A named right that one process holds at a time (seal, compaction, sweep), for lease_ms. *ret_held is
-// false while another holds it. Renewed by calling again with the same holder id.
+// A named right that one process holds at a time (seal, compaction, sweep), for lease_ms. *ret_held
+// is false while another holds it. Renewed by calling again with the same holder id.
 NODISCARD bool catalog_hold(struct catalog *catalog, const char *name, const char *holder_id,
                             int64_t now_ms, int64_t lease_ms, bool *ret_held, struct err *err);
 NODISCARD bool catalog_release(struct catalog *catalog, const char *name, const char *holder_id,

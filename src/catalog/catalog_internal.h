@@ -2,6 +2,9 @@
 // Shared by the files of this folder alone.
 #pragma once
 
+#include <stddef.h>
+
+#include "base/rng.h"
 #include "catalog/catalog.h"
 #include "db/db.h"
 
@@ -10,4 +13,51 @@ struct catalog {
     int64_t seen_version; // of catalog_poll
 };
 
-extern const char catalog_schema_sql[];
+// The scripts that make format 1 out of nothing; NULL ends them.
+extern const char *const catalog_schema_sql[];
+
+// Runs body inside a write transaction: commits when it returns true, else rolls back and leaves
+// *err as body set it. Rows that body opened must be closed when it returns.
+NODISCARD bool catalog_run(struct catalog *catalog,
+                           bool (*body)(struct catalog *catalog, void *context, struct err *err),
+                           void *context, struct err *err);
+
+// The same without a callback: TRY(db_begin(catalog->db, err)); then
+// TRY(catalog_end(catalog, do_it(catalog, ..., err), err)); commits when is_done, else rolls back
+// and leaves *err. False when either failed.
+NODISCARD bool catalog_end(struct catalog *catalog, bool is_done, struct err *err);
+
+// A query of which at most one row matters. *ret_found false: no row, and *ret_rows is NULL. Else
+// *ret_rows stands on the row; the caller closes it: struct db_rows *rows CLEANUP(db_rows_close) =
+// NULL;
+NODISCARD bool catalog_query_row(struct catalog *catalog, const char *sql,
+                                 const struct db_value *values, size_t value_count,
+                                 struct db_rows **ret_rows, bool *ret_found, struct err *err);
+
+// The first column of the first row as a number; 0 when there is no row or it is null.
+NODISCARD bool catalog_query_int64(struct catalog *catalog, const char *sql,
+                                   const struct db_value *values, size_t value_count,
+                                   int64_t *ret_number, struct err *err);
+
+// The text of a column, NUL-terminated, in the arena. SQL null: NULL.
+const char *catalog_row_text(const struct db_rows *rows, size_t column, struct arena *arena);
+
+// An array that grows in an arena while rows are read: `struct x *item = catalog_list_add(&list,
+// arena, sizeof *item);`. Items are zeroed; pointers to them are valid until the next add;
+// afterwards the array is list.items and list.count. Start with {0}.
+struct catalog_list {
+    void *items;
+    size_t count;
+    size_t capacity;
+};
+void *catalog_list_add(struct catalog_list *list, struct arena *arena, size_t item_size_bytes);
+
+// 36 characters and NUL.
+#define CATALOG_UUID_CHARS ((size_t)36)
+void catalog_format_uuid(const uint8_t bytes[16], char ret_text[37]);
+// A random one (version 4).
+void catalog_new_uuid(struct rng *rng, char ret_text[37]);
+
+// A name that people read: 1 to 256 code points of UTF-8, no control characters, not only spaces
+// (INVALID).
+NODISCARD bool tenant_check_name(const char *name, struct err *err);

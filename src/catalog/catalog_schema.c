@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables of the catalog, format 1. Times are milliseconds since 1970 UTC; 0 means "not". Numbers of
-// states and kinds are those of the enums in the headers, which therefore never change their order.
+// The tables of the catalog, format 1. Times are milliseconds since 1970 UTC; 0 means "not".
+// Numbers of states and kinds are those of the enums in the headers, which therefore never change
+// their order.
 #include "catalog/catalog_internal.h"
 
-const char catalog_schema_sql[] =
+// One script per part: a literal has at most 4,095 characters.
+
+static const char catalog_schema_tenants[] =
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;"
     // Named rights that one process holds at a time.
     "CREATE TABLE rights(name TEXT PRIMARY KEY, holder_id TEXT NOT NULL,"
@@ -36,8 +39,9 @@ const char catalog_schema_sql[] =
     " topic_id INTEGER NOT NULL REFERENCES topics(id), ordinal INTEGER NOT NULL,"
     " name TEXT NOT NULL, type INTEGER NOT NULL, origin INTEGER NOT NULL,"
     " is_sensitive INTEGER NOT NULL, is_wide INTEGER NOT NULL, schema_id INTEGER NOT NULL,"
-    " PRIMARY KEY(topic_id, name)) STRICT;"
+    " PRIMARY KEY(topic_id, name)) STRICT;";
 
+static const char catalog_schema_jobs[] =
     "CREATE TABLE subscriptions("
     " id TEXT PRIMARY KEY, organization_id TEXT NOT NULL, app_id TEXT NOT NULL,"
     " version INTEGER NOT NULL, status INTEGER NOT NULL, reason TEXT,"
@@ -55,7 +59,9 @@ const char catalog_schema_sql[] =
     " end_ms INTEGER NOT NULL, PRIMARY KEY(subscription_id, start_ms, end_ms)) STRICT;"
 
     "CREATE TABLE jobs("
-    " id TEXT PRIMARY KEY, subscription_id TEXT NOT NULL REFERENCES subscriptions(id),"
+    // In the order of making: says which jobs were there when the log's end was read.
+    " ordinal INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE,"
+    " subscription_id TEXT NOT NULL REFERENCES subscriptions(id),"
     " organization_id TEXT NOT NULL, app_id TEXT NOT NULL,"
     " subscription_version INTEGER NOT NULL, topic_id INTEGER NOT NULL,"
     " start_ms INTEGER NOT NULL, end_ms INTEGER NOT NULL, revision INTEGER NOT NULL,"
@@ -71,16 +77,28 @@ const char catalog_schema_sql[] =
     " created_at_ms INTEGER NOT NULL, finished_at_ms INTEGER NOT NULL DEFAULT 0,"
     " expires_at_ms INTEGER NOT NULL DEFAULT 0, is_expired INTEGER NOT NULL DEFAULT 0,"
     " row_count INTEGER NOT NULL DEFAULT 0, byte_count INTEGER NOT NULL DEFAULT 0,"
+    // Rows of job_files that are left.
+    " file_count INTEGER NOT NULL DEFAULT 0,"
     " reason TEXT, UNIQUE(subscription_id, start_ms, revision)) STRICT;"
-    "CREATE INDEX jobs_waiting_for_bound ON jobs(id) WHERE bound_seq < 0 AND state = 0;"
-    "CREATE INDEX jobs_pending ON jobs(priority, organization_id, start_ms) WHERE state = 0;"
+    "CREATE INDEX jobs_waiting_for_bound ON jobs(ordinal) WHERE bound_seq < 0 AND state = 0;"
+    // The last two columns let a claim pass over jobs that wait without reading them.
+    "CREATE INDEX jobs_pending"
+    " ON jobs(priority, organization_id, start_ms, bound_seq, retry_at_ms) WHERE state = 0;"
+    "CREATE INDEX jobs_listed ON jobs(subscription_id, finished_at_ms) WHERE is_visible = 1;"
     "CREATE INDEX jobs_leased ON jobs(lease_until_ms) WHERE state IN (1, 2);"
     "CREATE INDEX jobs_to_expire ON jobs(expires_at_ms) WHERE state = 3 AND is_expired = 0;"
+    "CREATE INDEX jobs_to_clean ON jobs(expires_at_ms) WHERE is_expired = 1 AND file_count > 0;"
     "CREATE TABLE job_files("
     " job_id TEXT NOT NULL REFERENCES jobs(id), part INTEGER NOT NULL, key TEXT NOT NULL UNIQUE,"
     " row_count INTEGER NOT NULL, byte_count INTEGER NOT NULL, sha256 TEXT NOT NULL,"
     " PRIMARY KEY(job_id, part)) STRICT;"
+    // Hours in which sealed rows lie above the range of a window's last job: late revisions to
+    // make.
+    "CREATE TABLE late_hints("
+    " topic_id INTEGER NOT NULL, app_id INTEGER NOT NULL, hour_ms INTEGER NOT NULL,"
+    " seq_max INTEGER NOT NULL, PRIMARY KEY(topic_id, app_id, hour_ms)) STRICT, WITHOUT ROWID;";
 
+static const char catalog_schema_segments[] =
     "CREATE TABLE log_files("
     " id INTEGER PRIMARY KEY, seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL,"
     " byte_count INTEGER NOT NULL, is_sealed INTEGER NOT NULL DEFAULT 0,"
@@ -94,6 +112,7 @@ const char catalog_schema_sql[] =
     // Not 0: replaced or dropped then; its file goes once nothing pins it.
     " retired_at_ms INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE INDEX segments_retired ON segments(retired_at_ms) WHERE retired_at_ms > 0;"
+    "CREATE INDEX segments_live ON segments(created_at_ms) WHERE retired_at_ms = 0;"
     "CREATE TABLE segment_slices("
     " segment_id INTEGER NOT NULL REFERENCES segments(id), topic_id INTEGER NOT NULL,"
     " app_id INTEGER NOT NULL, hour_ms INTEGER NOT NULL, time_min_ms INTEGER NOT NULL,"
@@ -102,6 +121,11 @@ const char catalog_schema_sql[] =
     " PRIMARY KEY(topic_id, app_id, hour_ms, segment_id)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX segment_slices_by_segment ON segment_slices(segment_id);"
     "CREATE INDEX segment_slices_by_hour ON segment_slices(topic_id, hour_ms, segment_id);"
+    // How many live segments touch a topic's hour: finds crowded ones without a scan of all slices.
+    "CREATE TABLE segment_hours("
+    " topic_id INTEGER NOT NULL, hour_ms INTEGER NOT NULL, segment_count INTEGER NOT NULL,"
+    " PRIMARY KEY(topic_id, hour_ms)) STRICT, WITHOUT ROWID;"
+    "CREATE INDEX segment_hours_by_count ON segment_hours(segment_count);"
     "CREATE TABLE pins("
     " holder TEXT NOT NULL, segment_id INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
     " PRIMARY KEY(holder, segment_id)) STRICT;"
@@ -110,3 +134,10 @@ const char catalog_schema_sql[] =
     " scope TEXT PRIMARY KEY, body_sha256 TEXT NOT NULL, answer TEXT NOT NULL,"
     " expires_at_ms INTEGER NOT NULL) STRICT;"
     "CREATE INDEX idempotency_keys_by_expiry ON idempotency_keys(expires_at_ms);";
+
+const char *const catalog_schema_sql[] = {
+    catalog_schema_tenants,
+    catalog_schema_jobs,
+    catalog_schema_segments,
+    NULL,
+};

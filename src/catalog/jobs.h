@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Jobs: one revision of one window of one subscription. See docs/invariants.md for what always holds.
+// Jobs: one revision of one window of one subscription. See docs/invariants.md for what always
+// holds.
 //
 //   PENDING_GENERATION --claim--> RUNNING --files made--> PENDING_UPLOAD --publish--> SUCCEEDED
 //          ^                        |  lease lost, or retryable failure      |
@@ -57,15 +58,15 @@ struct job {
     enum job_state state;
     bool is_visible; // in lists
     int64_t seq_lo;
-    int64_t seq_hi; // -1: not frozen yet
-    const char *recipe; // JSON, NULL before the first claim
+    int64_t seq_hi;     // -1: not frozen yet
+    const char *recipe; // JSON, NULL before the first claim; job_claim alone reads it
     int64_t fence;
     const char *claim_id; // NULL when nobody holds it
     int64_t lost_count;
     int64_t created_at_ms;
     int64_t finished_at_ms; // 0: not final
-    int64_t expires_at_ms; // of the files; 0: none
-    bool is_expired; // files are gone or going
+    int64_t expires_at_ms;  // of the files; 0: none
+    bool is_expired;        // files are gone or going
     int64_t row_count;
     int64_t byte_count;
     const char *reason; // of FAILED, or of the last failed try
@@ -75,8 +76,9 @@ struct job {
 
 // --- Making (scheduler, API)
 
-// Inserts the jobs of at most `limit` live windows that closed (window end + grace <= now) of ACTIVE
-// subscriptions, oldest first, fair over subscriptions; *ret_count tells whether to call again.
+// Inserts the jobs of at most `limit` live windows that closed (window end + grace <= now) of
+// ACTIVE subscriptions, oldest first, fair over subscriptions. *ret_count: windows that were gone
+// through (a backfill may have made a job before); when it is `limit`, call again.
 struct job_schedule_request {
     int64_t now_ms;
     int64_t hourly_grace_ms;
@@ -87,30 +89,35 @@ NODISCARD bool job_schedule_live(struct catalog *catalog,
                                  const struct job_schedule_request *request, int64_t *ret_count,
                                  struct err *err);
 
-// Makes late revisions: for windows whose last revision is final and SUCCEEDED and that have sealed rows
-// of their app and topic above its seq_hi; at most one per window in min_gap_ms since the last one was
-// made. At most `limit` rows.
+// Makes late revisions: for windows whose last revision is final and SUCCEEDED and that have sealed
+// rows of their app and topic above its seq_hi; the first at once, then at most one per window in
+// min_gap_ms since the last one was made. Several transactions. At most `limit` rows (at most 500);
+// when *ret_count is `limit`, call again.
 NODISCARD bool job_schedule_late(struct catalog *catalog, int64_t now_ms, int64_t min_gap_ms,
                                  int64_t limit, int64_t *ret_count, struct err *err);
 
-// [start, end) on window edges and closed (INVALID with a text for the client), at most 10,000 windows.
-// Several transactions; idempotent. *ret_created counts the windows that had no job yet.
+// [start, end) on window edges and closed (INVALID with a text for the client), at most 10,000
+// windows. Several transactions of 500 windows, each of which adds its windows to the active set;
+// idempotent. *ret_created counts the windows that had no job yet. CONFLICT when the subscription
+// is FAILED or INACTIVE, NOT_FOUND when it is unknown.
 NODISCARD bool job_backfill(struct catalog *catalog, const char *subscription_id, int64_t start_ms,
                             int64_t end_ms, int64_t now_ms, int64_t *ret_window_count,
                             int64_t *ret_created_count, struct err *err);
 
-// The next revision of a FAILED job's window, from the same seq_lo. CONFLICT when it is not FAILED or
-// not the last revision.
+// The next revision of a FAILED job's window, from the same seq_lo. CONFLICT when it is not FAILED,
+// not the last revision, or of a subscription that is FAILED or INACTIVE.
 NODISCARD bool job_retry(struct catalog *catalog, const char *organization_id, struct slice job_id,
-                         int64_t now_ms, struct arena *arena, struct job *ret_job,
-                         struct err *err);
+                         int64_t now_ms, struct arena *arena, struct job *ret_job, struct err *err);
 
 // --- Bounds (API process, which knows the last acknowledged seq)
 
-// True while some job waits for its bound.
-NODISCARD bool job_bound_is_wanted(struct catalog *catalog, bool *ret_is_wanted, struct err *err);
-// Gives every waiting job the bound last_seq: the last acknowledged seq, read after the job was made.
-NODISCARD bool job_set_bounds(struct catalog *catalog, int64_t last_seq, struct err *err);
+// The ordinal of the newest job that waits for its bound; 0: none waits. Cheap.
+NODISCARD bool job_bound_wanted(struct catalog *catalog, int64_t *ret_ordinal, struct err *err);
+// Gives the waiting jobs up to `ordinal` the bound last_seq: the last acknowledged seq, read after
+// job_bound_wanted gave the ordinal, so that no job made in between gets a bound from before it was
+// made. Transactions of 500 jobs.
+NODISCARD bool job_set_bounds(struct catalog *catalog, int64_t ordinal, int64_t last_seq,
+                              struct err *err);
 
 // --- Working
 
@@ -121,13 +128,16 @@ struct job_claim_request {
     int64_t lease_ms;
     int64_t lost_limit; // claims lost before the job is FAILED
 };
-// The next job in the order of claims whose bound is sealed and whose retry time has come; takes over
-// lapsed leases. *ret_found false: nothing to do. On the first claim seq_hi is frozen to the seal point.
+// The next job in the order of claims whose bound is sealed and whose retry time has come; takes
+// over lapsed leases first. *ret_found false: nothing to do. On the first claim seq_hi is frozen to
+// the seal point. Pending jobs of subscriptions that are FAILED or INACTIVE become FAILED on the
+// way.
 NODISCARD bool job_claim(struct catalog *catalog, const struct job_claim_request *request,
                          struct arena *arena, bool *ret_found, struct job *ret_job,
                          struct err *err);
 
-// What names a claim.
+// What names a claim. Statements of a claim that is lost are CANCELED. job_succeed and job_fail may
+// be called again by the claim that made them (the first answer may have been lost).
 struct job_claim {
     const char *job_id;
     int64_t fence;
@@ -138,7 +148,7 @@ struct job_claim {
 NODISCARD bool job_freeze(struct catalog *catalog, const struct job_claim *claim,
                           const char *recipe, struct arena *arena, const char **ret_recipe,
                           struct err *err);
-// CANCELED when the claim is lost, or the subscription was deactivated.
+// A claimed job may finish after its subscription was deactivated.
 NODISCARD bool job_renew(struct catalog *catalog, const struct job_claim *claim, int64_t progress,
                          int64_t now_ms, int64_t lease_ms, struct err *err);
 NODISCARD bool job_mark_uploading(struct catalog *catalog, const struct job_claim *claim,
@@ -153,11 +163,13 @@ struct job_result {
     int64_t now_ms;
     int64_t expires_at_ms;
 };
-// State, files and manifest in one transaction. A LATE job without rows is recorded (its range counts)
-// but stays invisible.
+// State, files and manifest in one transaction. A LATE job without rows is recorded (its range
+// counts) but stays invisible. A sample makes its PENDING subscription ACTIVE; its files are not
+// recorded.
 NODISCARD bool job_succeed(struct catalog *catalog, const struct job_claim *claim,
                            const struct job_result *result, struct err *err);
-// Back to PENDING_GENERATION until retry_at_ms, or (retry_at_ms 0) FAILED.
+// Back to PENDING_GENERATION until retry_at_ms, or (retry_at_ms 0, or the subscription is FAILED or
+// INACTIVE) FAILED. A sample that is FAILED makes its PENDING subscription FAILED with the reason.
 NODISCARD bool job_fail(struct catalog *catalog, const struct job_claim *claim, const char *reason,
                         int64_t now_ms, int64_t retry_at_ms, struct err *err);
 
@@ -176,13 +188,14 @@ NODISCARD bool job_get_manifest(struct catalog *catalog, const char *organizatio
                                 struct slice job_id, struct arena *arena, const char **ret_manifest,
                                 struct err *err);
 
-// The ledger: every job row of the subscription (samples left out) whose window starts in [start, end),
-// by window and revision, invisible ones included: the caller merges them with the computed windows.
+// The ledger: every job row of the subscription (samples left out) whose window starts in [start,
+// end), by window and revision, invisible ones included: the caller merges them with the computed
+// windows.
 NODISCARD bool job_ledger(struct catalog *catalog, const char *subscription_id, int64_t start_ms,
                           int64_t end_ms, struct arena *arena, struct job **ret_jobs,
                           size_t *ret_count, struct err *err);
 
-// For the hosted bucket: the job of a key, when the file may still be served. NOT_FOUND.
+// For the hosted bucket: the file of a key, when it may still be served. NOT_FOUND.
 NODISCARD bool job_find_file(struct catalog *catalog, struct slice key, struct arena *arena,
                              struct job_file *ret_file, struct err *err);
 
@@ -195,8 +208,10 @@ struct job_expired_file {
     const char *job_id;
     const char *key;
 };
+// *ret_total_file_count: all files on record, expired or not.
 NODISCARD bool job_expired_files(struct catalog *catalog, int64_t limit, struct arena *arena,
                                  struct job_expired_file **ret_files, size_t *ret_count,
                                  int64_t *ret_total_file_count, struct err *err);
+// Of an expired job; nothing happens when there is no such file.
 NODISCARD bool job_forget_file(struct catalog *catalog, const char *job_id, const char *key,
                                struct err *err);

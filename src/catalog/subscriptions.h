@@ -24,12 +24,12 @@ struct subscription {
     int64_t topic_id;
     int64_t created_at_ms;
     int64_t deactivated_at_ms; // 0: not
-    int64_t live_from_ms; // start of the first regular window
-    int64_t scheduled_to_ms; // windows that start before it have their job row
+    int64_t live_from_ms;      // start of the first regular window
+    int64_t scheduled_to_ms;   // windows that start before it have their job row
 };
 
-// Makes it PENDING together with its sample job (one transaction). limit 0: none. CONFLICT with the text
-// "Duplicate of subscription ID", LIMIT with "Subscription limit reached: N".
+// Makes it PENDING together with its sample job (one transaction). limit 0: none. CONFLICT with the
+// text "Duplicate of subscription ID", LIMIT with "Subscription limit reached: N".
 struct subscription_request {
     const char *organization_id;
     const char *app_id;
@@ -61,11 +61,14 @@ NODISCARD bool subscription_deactivate(struct catalog *catalog, const char *orga
                                        const char *app_id, struct slice id, int64_t now_ms,
                                        struct err *err);
 
-// The sample's outcome: PENDING -> ACTIVE, or FAILED with the reason.
+// The sample's outcome: PENDING -> ACTIVE, or FAILED with the reason. job_succeed and job_fail of
+// the sample do the same in their own transaction. Nothing happens when it is PENDING no more.
+// NOT_FOUND.
 NODISCARD bool subscription_settle(struct catalog *catalog, const char *id, bool is_active,
                                    const char *reason, struct err *err);
 
 // Stretches of time whose windows are in the active set: live ones and backfills, merged, in order.
+// After deactivation the live ones end with the last window that got its job. Unknown id: none.
 struct subscription_interval {
     int64_t start_ms;
     int64_t end_ms; // INT64_MAX: open

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Organizations, apps and access tokens. Ids of organizations and apps are 18 or 19 decimal digits below
-// 2^63, texts outside and int64 inside segments. A token is "api_app_" (operator: "api_adm_") + 32
-// letters and digits: 10 of key id, 16 of secret, 6 of checksum over the rest. Only the SHA-256 of the
-// whole token is kept; tokens with a wrong checksum are refused without a look-up.
+// Organizations, apps and access tokens. Ids of organizations and apps are 18 or 19 decimal digits
+// below 2^63, texts outside and int64 inside segments. A token is "api_app_" (operator: "api_adm_")
+// + 32 letters and digits: 10 of key id, 16 of secret, 6 of checksum over the rest. Only the
+// SHA-256 of the whole token is kept; tokens with a wrong checksum are refused without a look-up.
 #pragma once
 
 #include "catalog/catalog.h"
@@ -14,7 +14,7 @@ enum tenant_permission {
     TENANT_EXPORT = 1,
     TENANT_INGEST = 2,
     TENANT_SENSITIVE_DATA = 4,
-    TENANT_ADMIN = 8, // operator: tenants and tokens of everybody
+    TENANT_ADMIN = 8,            // operator: tenants and tokens of everybody
     TENANT_OPERATOR_INGEST = 16, // events of any app, app_id in each line
 };
 
@@ -40,20 +40,20 @@ struct tenant_app {
 struct tenant_token {
     const char *key_id;
     const char *organization_id; // NULL for operator tokens
-    const char *app_id; // NULL: all apps of the organization
+    const char *app_id;          // NULL: all apps of the organization
     const char *name;
     int64_t user_id;
     unsigned permissions;
     int64_t created_at_ms;
     int64_t last_used_at_ms; // 0: never; written at most once a minute
-    int64_t revoked_at_ms; // 0: valid
+    int64_t revoked_at_ms;   // 0: valid
 };
 
 // Who is calling: made by tenant_verify alone.
 struct tenant_identity {
     const char *key_id;
     const char *organization_id; // NULL: operator
-    const char *app_id; // NULL: not limited to one app
+    const char *app_id;          // NULL: not limited to one app
     int64_t user_id;
     unsigned permissions;
 };
@@ -63,15 +63,16 @@ NODISCARD bool tenant_create_organization(struct catalog *catalog, const char *n
                                           struct arena *arena,
                                           struct tenant_organization *ret_organization,
                                           struct err *err);
+// In the order of making, as all lists here.
 NODISCARD bool tenant_list_organizations(struct catalog *catalog, struct arena *arena,
                                          struct tenant_organization **ret_organizations,
                                          size_t *ret_count, struct err *err);
-NODISCARD bool tenant_get_organization(struct catalog *catalog, const char *id,
-                                       struct arena *arena,
+NODISCARD bool tenant_get_organization(struct catalog *catalog, const char *id, struct arena *arena,
                                        struct tenant_organization *ret_organization,
                                        struct err *err);
 
-// *ret_branch_secret is shown once: only its hash is kept.
+// name as for organizations. *ret_branch_secret ("secret_live_...") is shown once: only its hash is
+// kept. NOT_FOUND for an organization that does not exist.
 NODISCARD bool tenant_create_app(struct catalog *catalog, const char *organization_id,
                                  const char *name, int64_t now_ms, struct arena *arena,
                                  struct tenant_app *ret_app, const char **ret_branch_secret,
@@ -89,23 +90,31 @@ NODISCARD bool tenant_get_any_app(struct catalog *catalog, const char *app_id, s
                                   struct tenant_app *ret_app, struct err *err);
 
 // organization_id NULL makes an operator token; app_id NULL: all apps. *ret_token is shown once.
+// Operator tokens have admin and operator_ingest only, the others the other permissions only, and
+// none has none (INVALID). name as for organizations. NOT_FOUND for an organization that does not
+// exist or an app that is not its own.
 NODISCARD bool tenant_create_token(struct catalog *catalog, const char *organization_id,
                                    const char *app_id, const char *name, unsigned permissions,
                                    int64_t now_ms, struct arena *arena,
                                    struct tenant_token *ret_details, const char **ret_token,
                                    struct err *err);
+// In the order of making, revoked ones included. organization_id NULL: of all, the operator's as
+// well.
 NODISCARD bool tenant_list_tokens(struct catalog *catalog, const char *organization_id,
                                   struct arena *arena, struct tenant_token **ret_tokens,
                                   size_t *ret_count, struct err *err);
+// For ever. Revoking again is fine and keeps the first time. NOT_FOUND.
 NODISCARD bool tenant_revoke_token(struct catalog *catalog, const char *key_id, int64_t now_ms,
                                    struct err *err);
 
-// The one function that makes identities. DENIED for anything that is not a valid token, with one text
-// and the same work whatever is wrong with it. Marks the token used (at most one write a minute).
+// The one function that makes identities. DENIED for anything that is not a valid token, with one
+// text and the same work whatever is wrong with it. Marks the token used (at most one write a
+// minute; that the write is not possible now is no failure).
 NODISCARD bool tenant_verify(struct catalog *catalog, struct slice token, int64_t now_ms,
                              struct arena *arena, struct tenant_identity *ret_identity,
                              struct err *err);
 
-// For signed URLs: whether the minting token still stands. *ret_valid false when revoked or unknown.
+// For signed URLs: whether the minting token still stands. *ret_valid false when revoked or
+// unknown.
 NODISCARD bool tenant_key_is_valid(struct catalog *catalog, const char *key_id, bool *ret_valid,
                                    struct err *err);

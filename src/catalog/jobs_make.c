@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making jobs: live windows that closed, backfills, retries, and the bounds that they wait for.
+// Late revisions are in jobs_late.c.
+#include "base/check.h"
+#include "base/mem.h"
+#include "catalog/jobs_internal.h"
+
+enum job_backfill_limits {
+    JOB_BACKFILL_WINDOWS_MAX = 10000,
+};
+
+// --- Live windows
+
+struct job_due {
+    const char *subscription_id;
+    const char *organization_id;
+    const char *app_id;
+    int64_t version;
+    int64_t topic_id;
+    enum cadence cadence;
+    int64_t end_ms; // of the next window to make
+};
+
+// Subscriptions with a closed window that has no job, the oldest window first, each once.
+static bool job_find_due(struct catalog *catalog, const struct job_schedule_request *request,
+                         int64_t limit, struct arena *arena, struct job_due **ret_due,
+                         size_t *ret_count, struct err *err)
+{
+    const struct db_value values[] = {
+        db_int64(request->now_ms - request->hourly_grace_ms),
+        db_int64(request->now_ms - request->daily_grace_ms),
+        db_int64(limit),
+    };
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    TRY(db_query(catalog->db,
+                 "SELECT id, organization_id, app_id, version, topic_id, cadence, next_end_ms FROM"
+                 " (SELECT * FROM (SELECT * FROM subscriptions WHERE status = 1 AND cadence = 0"
+                 "   AND next_end_ms <= $1 ORDER BY next_end_ms LIMIT $3) AS hourly"
+                 "  UNION ALL"
+                 "  SELECT * FROM (SELECT * FROM subscriptions WHERE status = 1 AND cadence = 1"
+                 "   AND next_end_ms <= $2 ORDER BY next_end_ms LIMIT $3) AS daily) AS due"
+                 " ORDER BY next_end_ms, id LIMIT $3",
+                 values, ARRAY_COUNT(values), &rows, err));
+    struct catalog_list list = {0};
+    while (db_rows_next(rows, err)) {
+        struct job_due *due = catalog_list_add(&list, arena, sizeof *due);
+        due->subscription_id = catalog_row_text(rows, 0, arena);
+        due->organization_id = catalog_row_text(rows, 1, arena);
+        due->app_id = catalog_row_text(rows, 2, arena);
+        due->version = db_rows_int64(rows, 3);
+        due->topic_id = db_rows_int64(rows, 4);
+        due->cadence = (enum cadence)db_rows_int64(rows, 5);
+        due->end_ms = db_rows_int64(rows, 6);
+    }
+    TRY(err->kind == ERR_NONE);
+    *ret_due = list.items;
+    *ret_count = list.count;
+    return true;
+}
+
+static bool job_make_due(struct catalog *catalog, const struct job_key *key,
+                         const struct job_due *due, int64_t now_ms, struct err *err)
+{
+    const struct job_row row = {
+        .subscription_id = due->subscription_id,
+        .organization_id = due->organization_id,
+        .app_id = due->app_id,
+        .subscription_version = due->version,
+        .topic_id = due->topic_id,
+        .start_ms = due->end_ms - cadence_ms(due->cadence),
+        .end_ms = due->end_ms,
+        .kind = JOB_LIVE,
+        .priority = JOB_PRIORITY_LIVE,
+        .is_visible = true,
+        .bound_seq = -1,
+        .now_ms = now_ms,
+    };
+    bool is_created = false; // false: a backfill was first
+    TRY(job_insert(catalog, key, &row, &is_created, err));
+    const struct db_value values[] = {db_text(due->subscription_id), db_int64(due->end_ms),
+                                      db_int64(due->end_ms + cadence_ms(due->cadence))};
+    return db_exec(catalog->db,
+                   "UPDATE subscriptions SET scheduled_to_ms = $2, next_end_ms = $3 WHERE id = $1",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
+
+struct job_scheduling {
+    const struct job_schedule_request *request;
+    int64_t count;
+};
+
+// Rounds in which every subscription that is behind gets one window, so that one that is far behind
+// does not hold up the others.
+static bool job_schedule_live_body(struct catalog *catalog, void *context, struct err *err)
+{
+    struct job_scheduling *scheduling = context;
+    const struct job_schedule_request *request = scheduling->request;
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct job_key key;
+    TRY(job_key_load(catalog, &key, err));
+    while (scheduling->count < request->limit) {
+        struct job_due *due = NULL;
+        size_t due_count = 0;
+        TRY(job_find_due(catalog, request, request->limit - scheduling->count, &arena, &due,
+                         &due_count, err));
+        for (size_t i = 0; i < due_count; i++)
+            TRY(job_make_due(catalog, &key, &due[i], request->now_ms, err));
+        scheduling->count += (int64_t)due_count;
+        if (due_count == 0)
+            break;
+    }
+    return true;
+}
+
+bool job_schedule_live(struct catalog *catalog, const struct job_schedule_request *request,
+                       int64_t *ret_count, struct err *err)
+{
+    ASSERT(request->limit > 0);
+    ASSERT(request->limit <= JOB_ROWS_PER_TRANSACTION);
+    // Almost always nothing is due: that is found out without the write lock.
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct job_due *due = NULL;
+    size_t due_count = 0;
+    TRY(job_find_due(catalog, request, 1, &arena, &due, &due_count, err));
+    struct job_scheduling scheduling = {.request = request};
+    if (due_count > 0)
+        TRY(catalog_run(catalog, job_schedule_live_body, &scheduling, err));
+    *ret_count = scheduling.count;
+    return true;
+}
+
+// --- Backfill
+
+struct job_backfilling {
+    const char *subscription_id;
+    int64_t start_ms; // of this transaction
+    int64_t end_ms;
+    int64_t now_ms;
+    int64_t created_count;
+};
+
+// Adds [start, end) to the stretches that were filled; those that touch become one, so that calls
+// made again and again leave one row.
+static bool job_backfill_record(struct catalog *catalog, const struct job_backfilling *backfilling,
+                                struct err *err)
+{
+    const struct db_value values[] = {db_text(backfilling->subscription_id),
+                                      db_int64(backfilling->start_ms),
+                                      db_int64(backfilling->end_ms)};
+    struct db_value merged[] = {values[0], values[1], values[2]};
+    {
+        struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+        bool found = false;
+        TRY(catalog_query_row(catalog,
+                              "SELECT coalesce(min(start_ms), $2), coalesce(max(end_ms), $3)"
+                              " FROM backfills"
+                              " WHERE subscription_id = $1 AND start_ms <= $3 AND end_ms >= $2",
+                              values, ARRAY_COUNT(values), &rows, &found, err));
+        ASSERT(found);
+        if (db_rows_int64(rows, 0) < backfilling->start_ms)
+            merged[1] = db_int64(db_rows_int64(rows, 0));
+        if (db_rows_int64(rows, 1) > backfilling->end_ms)
+            merged[2] = db_int64(db_rows_int64(rows, 1));
+    }
+    TRY(db_exec(catalog->db,
+                "DELETE FROM backfills"
+                " WHERE subscription_id = $1 AND start_ms <= $3 AND end_ms >= $2",
+                values, ARRAY_COUNT(values), NULL, err));
+    return db_exec(catalog->db,
+                   "INSERT INTO backfills(subscription_id, start_ms, end_ms) VALUES($1, $2, $3)",
+                   merged, ARRAY_COUNT(merged), NULL, err);
+}
+
+// What the jobs of a backfill have in common. CONFLICT when the subscription takes no more jobs.
+static bool job_backfill_row(struct catalog *catalog, const struct job_backfilling *backfilling,
+                             struct arena *arena, struct job_row *ret_row,
+                             enum cadence *ret_cadence, struct err *err)
+{
+    const struct db_value values[] = {db_text(backfilling->subscription_id)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    bool found = false;
+    TRY(catalog_query_row(catalog,
+                          "SELECT organization_id, app_id, version, topic_id, cadence, status"
+                          " FROM subscriptions WHERE id = $1",
+                          values, ARRAY_COUNT(values), &rows, &found, err));
+    if (!found)
+        return err_set(err, ERR_NOT_FOUND, "Subscription not found");
+    const int64_t status = db_rows_int64(rows, 5);
+    if (status != SUBSCRIPTION_PENDING && status != SUBSCRIPTION_ACTIVE)
+        return err_set(err, ERR_CONFLICT, "Subscription is not active");
+    *ret_cadence = (enum cadence)db_rows_int64(rows, 4);
+    *ret_row = (struct job_row){
+        .subscription_id = backfilling->subscription_id,
+        .organization_id = catalog_row_text(rows, 0, arena),
+        .app_id = catalog_row_text(rows, 1, arena),
+        .subscription_version = db_rows_int64(rows, 2),
+        .topic_id = db_rows_int64(rows, 3),
+        .kind = JOB_BACKFILL,
+        .priority = JOB_PRIORITY_BACKFILL,
+        .is_visible = true,
+        .bound_seq = -1,
+        .now_ms = backfilling->now_ms,
+    };
+    return true;
+}
+
+static bool job_backfill_body(struct catalog *catalog, void *context, struct err *err)
+{
+    struct job_backfilling *backfilling = context;
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct job_key key;
+    struct job_row row = {0};
+    enum cadence cadence = CADENCE_HOURLY;
+    TRY(job_backfill_row(catalog, backfilling, &arena, &row, &cadence, err));
+    TRY(job_key_load(catalog, &key, err));
+    TRY(job_backfill_record(catalog, backfilling, err));
+    backfilling->created_count = 0;
+    for (int64_t start_ms = backfilling->start_ms; start_ms < backfilling->end_ms;
+         start_ms += cadence_ms(cadence)) {
+        bool is_created = false;
+        row.start_ms = start_ms;
+        row.end_ms = start_ms + cadence_ms(cadence);
+        TRY(job_insert(catalog, &key, &row, &is_created, err));
+        backfilling->created_count += is_created ? 1 : 0;
+    }
+    return true;
+}
+
+static bool job_backfill_check(enum cadence cadence, int64_t start_ms, int64_t end_ms,
+                               int64_t now_ms, struct err *err)
+{
+    if (start_ms >= end_ms)
+        return err_set(err, ERR_INVALID, "start_date must be before end_date");
+    if (!window_is_edge(cadence, start_ms) || !window_is_edge(cadence, end_ms))
+        return err_set(err, ERR_INVALID, "start_date and end_date must be on window edges (%s)",
+                       cadence_name(cadence));
+    if (end_ms > now_ms)
+        return err_set(err, ERR_INVALID, "Window not closed yet");
+    if ((end_ms - start_ms) / cadence_ms(cadence) > JOB_BACKFILL_WINDOWS_MAX)
+        return err_set(err, ERR_INVALID, "Too many windows: at most %d", JOB_BACKFILL_WINDOWS_MAX);
+    return true;
+}
+
+bool job_backfill(struct catalog *catalog, const char *subscription_id, int64_t start_ms,
+                  int64_t end_ms, int64_t now_ms, int64_t *ret_window_count,
+                  int64_t *ret_created_count, struct err *err)
+{
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct job_backfilling backfilling = {.subscription_id = subscription_id, .now_ms = now_ms};
+    struct job_row row = {0};
+    enum cadence cadence = CADENCE_HOURLY;
+    TRY(job_backfill_row(catalog, &backfilling, &arena, &row, &cadence, err));
+    TRY(job_backfill_check(cadence, start_ms, end_ms, now_ms, err));
+    const int64_t step_ms = JOB_ROWS_PER_TRANSACTION * cadence_ms(cadence);
+    int64_t created_count = 0;
+    for (int64_t from_ms = start_ms; from_ms < end_ms; from_ms += step_ms) {
+        backfilling.start_ms = from_ms;
+        backfilling.end_ms = end_ms - from_ms > step_ms ? from_ms + step_ms : end_ms;
+        TRY(catalog_run(catalog, job_backfill_body, &backfilling, err));
+        created_count += backfilling.created_count;
+    }
+    *ret_window_count = (end_ms - start_ms) / cadence_ms(cadence);
+    *ret_created_count = created_count;
+    return true;
+}
+
+// --- Retry
+
+struct job_retrying {
+    const char *organization_id;
+    struct slice job_id;
+    int64_t now_ms;
+    struct arena *arena;
+    struct job *job;
+};
+
+static bool job_retry_find(struct catalog *catalog, const struct job_retrying *retrying,
+                           struct job *ret_job, struct err *err)
+{
+    const struct db_value values[] = {db_slice(retrying->job_id),
+                                      db_text(retrying->organization_id)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    bool found = false;
+    TRY(catalog_query_row(
+        catalog,
+        "SELECT " JOB_COLUMNS ", u.status,"
+        " EXISTS (SELECT 1 FROM jobs n WHERE n.subscription_id = j.subscription_id"
+        "  AND n.start_ms = j.start_ms AND n.revision > j.revision)"
+        " FROM jobs j JOIN subscriptions u ON u.id = j.subscription_id"
+        " WHERE j.id = $1 AND j.organization_id = $2 AND j.is_visible = 1",
+        values, ARRAY_COUNT(values), &rows, &found, err));
+    if (!found)
+        return err_set(err, ERR_NOT_FOUND, "Job not found");
+    struct job job = {0};
+    job_read_row(rows, retrying->arena, &job);
+    if (job.state != JOB_FAILED)
+        return err_set(err, ERR_CONFLICT, "Job is %s; only a FAILED job can be retried",
+                       job_state_name(job.state));
+    if (db_rows_int64(rows, JOB_COLUMN_COUNT + 1) != 0)
+        return err_set(err, ERR_CONFLICT, "Job was retried already: a later revision exists");
+    const int64_t status = db_rows_int64(rows, JOB_COLUMN_COUNT);
+    if (status != SUBSCRIPTION_PENDING && status != SUBSCRIPTION_ACTIVE)
+        return err_set(err, ERR_CONFLICT, "Subscription is not active");
+    *ret_job = job;
+    return true;
+}
+
+static bool job_retry_body(struct catalog *catalog, void *context, struct err *err)
+{
+    struct job_retrying *retrying = context;
+    struct job failed = {0};
+    TRY(job_retry_find(catalog, retrying, &failed, err));
+    const struct job_row row = {
+        .subscription_id = failed.subscription_id,
+        .organization_id = failed.organization_id,
+        .app_id = failed.app_id,
+        .subscription_version = failed.subscription_version,
+        .topic_id = failed.topic_id,
+        .start_ms = failed.start_ms,
+        .end_ms = failed.end_ms,
+        .revision = failed.revision + 1,
+        .kind = JOB_RETRY,
+        .priority = JOB_PRIORITY_LIVE,
+        .is_visible = true,
+        .bound_seq = -1,
+        .seq_lo = failed.seq_lo,
+        .now_ms = retrying->now_ms,
+    };
+    struct job_key key;
+    bool is_created = false;
+    TRY(job_key_load(catalog, &key, err));
+    TRY(job_insert(catalog, &key, &row, &is_created, err));
+    ASSERT(is_created); // it was the last revision, in this transaction
+    char id[CATALOG_UUID_CHARS + 1];
+    job_make_id(&key, &row, id);
+    return job_read(catalog, id, retrying->arena, retrying->job, err);
+}
+
+bool job_retry(struct catalog *catalog, const char *organization_id, struct slice job_id,
+               int64_t now_ms, struct arena *arena, struct job *ret_job, struct err *err)
+{
+    struct job job = {0};
+    struct job_retrying retrying = {organization_id, job_id, now_ms, arena, &job};
+    TRY(catalog_run(catalog, job_retry_body, &retrying, err));
+    *ret_job = job;
+    return true;
+}
+
+// --- Bounds
+
+bool job_bound_wanted(struct catalog *catalog, int64_t *ret_ordinal, struct err *err)
+{
+    return catalog_query_int64(catalog,
+                               "SELECT max(ordinal) FROM jobs WHERE bound_seq < 0 AND state = 0",
+                               NULL, 0, ret_ordinal, err);
+}
+
+bool job_set_bounds(struct catalog *catalog, int64_t ordinal, int64_t last_seq, struct err *err)
+{
+    ASSERT(last_seq >= 0);
+    const struct db_value values[] = {db_int64(ordinal), db_int64(last_seq),
+                                      db_int64(JOB_ROWS_PER_TRANSACTION)};
+    int64_t changed = JOB_ROWS_PER_TRANSACTION;
+    while (changed == JOB_ROWS_PER_TRANSACTION) {
+        TRY(db_exec(catalog->db,
+                    "UPDATE jobs SET bound_seq = $2 WHERE ordinal IN"
+                    " (SELECT ordinal FROM jobs WHERE bound_seq < 0 AND state = 0 AND ordinal <= $1"
+                    "  ORDER BY ordinal LIMIT $3)",
+                    values, ARRAY_COUNT(values), &changed, err));
+    }
+    return true;
+}

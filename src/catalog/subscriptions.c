@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "catalog/subscriptions.h"
+
+#include <inttypes.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "catalog/jobs_internal.h"
+
+// Far above what an API body of at most 64 KiB grows to when its filter is kept with types as well.
+#define SUBSCRIPTION_TEXT_BYTES_MAX ((size_t)16 << 20)
+
+#define SUBSCRIPTION_COLUMNS                                                                       \
+    "id, organization_id, app_id, version, status, reason, report, topic_id, created_at_ms,"       \
+    " deactivated_at_ms, live_from_ms, scheduled_to_ms"
+
+const char subscription_deactivated_reason[] = "subscription was deactivated";
+
+const char *subscription_status_name(enum subscription_status status)
+{
+    switch (status) {
+    case SUBSCRIPTION_PENDING:
+        return "PENDING";
+    case SUBSCRIPTION_ACTIVE:
+        return "ACTIVE";
+    case SUBSCRIPTION_FAILED:
+        return "FAILED";
+    case SUBSCRIPTION_INACTIVE:
+        return "INACTIVE";
+    }
+    check_failed("status of a subscription", __FILE__, __LINE__);
+    return NULL;
+}
+
+static enum subscription_status subscription_status_from(int64_t number)
+{
+    ASSERT(number >= SUBSCRIPTION_PENDING);
+    ASSERT(number <= SUBSCRIPTION_INACTIVE);
+    return (enum subscription_status)number;
+}
+
+static bool subscription_read_row(const struct db_rows *rows, struct arena *arena,
+                                  struct subscription *ret_subscription, struct err *err)
+{
+    struct subscription subscription = {
+        .id = catalog_row_text(rows, 0, arena),
+        .organization_id = catalog_row_text(rows, 1, arena),
+        .app_id = catalog_row_text(rows, 2, arena),
+        .version = db_rows_int64(rows, 3),
+        .status = subscription_status_from(db_rows_int64(rows, 4)),
+        .reason = catalog_row_text(rows, 5, arena),
+        .topic_id = db_rows_int64(rows, 7),
+        .created_at_ms = db_rows_int64(rows, 8),
+        .deactivated_at_ms = db_rows_int64(rows, 9),
+        .live_from_ms = db_rows_int64(rows, 10),
+        .scheduled_to_ms = db_rows_int64(rows, 11),
+    };
+    if (!report_load(db_rows_text(rows, 6), arena, &subscription.report, err))
+        return err_wrap(err, "subscription %s", subscription.id);
+    *ret_subscription = subscription;
+    return true;
+}
+
+static bool subscription_not_found(struct err *err)
+{
+    return err_set(err, ERR_NOT_FOUND, "Subscription not found");
+}
+
+// --- Making
+
+struct subscription_creation {
+    const struct subscription_request *request;
+    struct buf document;
+    struct buf duplicate_key;
+    char id[CATALOG_UUID_CHARS + 1];
+    int64_t live_from_ms;
+};
+
+static bool subscription_check_limit(struct catalog *catalog,
+                                     const struct subscription_request *request, struct err *err)
+{
+    if (request->limit == 0)
+        return true;
+    const struct db_value values[] = {db_text(request->organization_id), db_text(request->app_id)};
+    int64_t count = 0;
+    TRY(catalog_query_int64(catalog,
+                            "SELECT count(*) FROM subscriptions"
+                            " WHERE organization_id = $1 AND app_id = $2 AND status IN (0, 1)",
+                            values, ARRAY_COUNT(values), &count, err));
+    if (count >= request->limit)
+        return err_set(err, ERR_LIMIT, "Subscription limit reached: %" PRId64, request->limit);
+    return true;
+}
+
+static bool subscription_check_duplicate(struct catalog *catalog,
+                                         const struct subscription_creation *creation,
+                                         struct err *err)
+{
+    const struct db_value values[] = {db_text(creation->request->organization_id),
+                                      db_text(creation->request->app_id),
+                                      db_slice(buf_slice(&creation->duplicate_key))};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    bool found = false;
+    TRY(catalog_query_row(catalog,
+                          "SELECT id FROM subscriptions WHERE organization_id = $1 AND app_id = $2"
+                          " AND status IN (0, 1) AND duplicate_key = $3 ORDER BY created_at_ms, id",
+                          values, ARRAY_COUNT(values), &rows, &found, err));
+    if (!found)
+        return true;
+    const struct slice id = db_rows_text(rows, 0);
+    return err_set(err, ERR_CONFLICT, "Duplicate of subscription %.*s", (int)id.size_bytes,
+                   slice_chars(id));
+}
+
+static bool subscription_insert(struct catalog *catalog,
+                                const struct subscription_creation *creation, struct err *err)
+{
+    const struct subscription_request *request = creation->request;
+    const enum cadence cadence = request->report->cadence;
+    const struct db_value values[] = {
+        db_text(creation->id),
+        db_text(request->organization_id),
+        db_text(request->app_id),
+        db_slice(buf_slice(&creation->document)),
+        db_slice(buf_slice(&creation->duplicate_key)),
+        db_int64((int64_t)cadence),
+        db_int64(request->topic_id),
+        db_int64(request->now_ms),
+        db_int64(creation->live_from_ms),
+        db_int64(creation->live_from_ms + cadence_ms(cadence)),
+    };
+    return db_exec(catalog->db,
+                   "INSERT INTO subscriptions(id, organization_id, app_id, version, status, report,"
+                   " duplicate_key, cadence, topic_id, created_at_ms, live_from_ms,"
+                   " scheduled_to_ms, next_end_ms)"
+                   " VALUES($1, $2, $3, 1, 0, $4, $5, $6, $7, $8, $9, $9, $10)",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
+
+// Its bound is 0: it reads what is sealed when it is claimed.
+static bool subscription_insert_sample(struct catalog *catalog,
+                                       const struct subscription_creation *creation,
+                                       struct err *err)
+{
+    const struct subscription_request *request = creation->request;
+    const enum cadence cadence = request->report->cadence;
+    const int64_t start_ms = window_last_complete(cadence, request->now_ms);
+    const struct job_row row = {
+        .subscription_id = creation->id,
+        .organization_id = request->organization_id,
+        .app_id = request->app_id,
+        .subscription_version = 1,
+        .topic_id = request->topic_id,
+        .start_ms = start_ms,
+        .end_ms = start_ms + cadence_ms(cadence),
+        .revision = JOB_SAMPLE_REVISION,
+        .kind = JOB_SAMPLE,
+        .priority = JOB_PRIORITY_SAMPLE,
+        .now_ms = request->now_ms,
+    };
+    struct job_key key;
+    bool is_created = false;
+    TRY(job_key_load(catalog, &key, err));
+    TRY(job_insert(catalog, &key, &row, &is_created, err));
+    ASSERT(is_created);
+    return true;
+}
+
+static bool subscription_create_body(struct catalog *catalog, void *context, struct err *err)
+{
+    const struct subscription_creation *creation = context;
+    TRY(subscription_check_limit(catalog, creation->request, err));
+    TRY(subscription_check_duplicate(catalog, creation, err));
+    TRY(subscription_insert(catalog, creation, err));
+    return subscription_insert_sample(catalog, creation, err);
+}
+
+static void subscription_creation_clear(struct subscription_creation *creation)
+{
+    buf_clear(&creation->document);
+    buf_clear(&creation->duplicate_key);
+}
+
+bool subscription_create(struct catalog *catalog, const struct subscription_request *request,
+                         struct arena *arena, struct subscription *ret_subscription,
+                         struct err *err)
+{
+    ASSERT(request->limit >= 0);
+    struct subscription_creation creation CLEANUP(subscription_creation_clear) = {0};
+    creation.request = request;
+    creation.live_from_ms = window_first_ending_after(request->report->cadence, request->now_ms);
+    buf_init(&creation.document, SUBSCRIPTION_TEXT_BYTES_MAX);
+    buf_init(&creation.duplicate_key, SUBSCRIPTION_TEXT_BYTES_MAX);
+    report_store(request->report, &creation.document);
+    report_append_duplicate_key(request->report, &creation.duplicate_key);
+    TRY(buf_check(&creation.document, err));
+    TRY(buf_check(&creation.duplicate_key, err));
+    catalog_new_uuid(rng_system(), creation.id);
+    TRY(catalog_run(catalog, subscription_create_body, &creation, err));
+    return subscription_get_any(catalog, creation.id, arena, ret_subscription, err);
+}
+
+// --- Reading
+
+bool subscription_get(struct catalog *catalog, const char *organization_id, const char *app_id,
+                      struct slice id, struct arena *arena, struct subscription *ret_subscription,
+                      struct err *err)
+{
+    const struct db_value values[] = {db_slice(id), db_text(organization_id), db_text(app_id)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    bool found = false;
+    TRY(catalog_query_row(
+        catalog,
+        "SELECT " SUBSCRIPTION_COLUMNS " FROM subscriptions"
+        " WHERE id = $1 AND organization_id = $2 AND app_id = coalesce($3, app_id)",
+        values, ARRAY_COUNT(values), &rows, &found, err));
+    if (!found)
+        return subscription_not_found(err);
+    return subscription_read_row(rows, arena, ret_subscription, err);
+}
+
+bool subscription_get_any(struct catalog *catalog, const char *id, struct arena *arena,
+                          struct subscription *ret_subscription, struct err *err)
+{
+    const struct db_value values[] = {db_text(id)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    bool found = false;
+    TRY(catalog_query_row(catalog,
+                          "SELECT " SUBSCRIPTION_COLUMNS " FROM subscriptions WHERE id = $1",
+                          values, ARRAY_COUNT(values), &rows, &found, err));
+    if (!found)
+        return subscription_not_found(err);
+    return subscription_read_row(rows, arena, ret_subscription, err);
+}
+
+bool subscription_list(struct catalog *catalog, const char *organization_id, const char *app_id,
+                       struct arena *arena, struct subscription **ret_subscriptions,
+                       size_t *ret_count, struct err *err)
+{
+    const struct db_value values[] = {db_text(organization_id), db_text(app_id)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    TRY(db_query(catalog->db,
+                 "SELECT " SUBSCRIPTION_COLUMNS " FROM subscriptions"
+                 " WHERE organization_id = $1 AND app_id = coalesce($2, app_id) AND status <> 3"
+                 " ORDER BY created_at_ms, id",
+                 values, ARRAY_COUNT(values), &rows, err));
+    struct catalog_list list = {0};
+    while (db_rows_next(rows, err)) {
+        struct subscription *subscription = catalog_list_add(&list, arena, sizeof *subscription);
+        TRY(subscription_read_row(rows, arena, subscription, err));
+    }
+    TRY(err->kind == ERR_NONE);
+    *ret_subscriptions = list.items;
+    *ret_count = list.count;
+    return true;
+}
+
+// --- Ending
+
+struct subscription_ending {
+    const char *organization_id;
+    const char *app_id;
+    const char *id;
+    int64_t now_ms;
+    int64_t canceled_count; // of the last transaction
+};
+
+static bool subscription_cancel_body(struct catalog *catalog, void *context, struct err *err)
+{
+    struct subscription_ending *ending = context;
+    return job_cancel_pending(catalog, ending->id, subscription_deactivated_reason, ending->now_ms,
+                              &ending->canceled_count, err);
+}
+
+static bool subscription_deactivate_body(struct catalog *catalog, void *context, struct err *err)
+{
+    const struct subscription_ending *ending = context;
+    const struct db_value values[] = {db_text(ending->id), db_text(ending->organization_id),
+                                      db_text(ending->app_id), db_int64(ending->now_ms)};
+    int64_t changed = 0;
+    TRY(db_exec(catalog->db,
+                "UPDATE subscriptions SET status = 3, deactivated_at_ms = $4"
+                " WHERE id = $1 AND organization_id = $2 AND app_id = coalesce($3, app_id)"
+                " AND status <> 3",
+                values, ARRAY_COUNT(values), &changed, err));
+    if (changed == 0)
+        return subscription_not_found(err);
+    return subscription_cancel_body(catalog, context, err);
+}
+
+bool subscription_deactivate(struct catalog *catalog, const char *organization_id,
+                             const char *app_id, struct slice id, int64_t now_ms, struct err *err)
+{
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct subscription_ending ending = {organization_id, app_id, arena_copy_slice(&arena, id),
+                                         now_ms, 0};
+    TRY(catalog_run(catalog, subscription_deactivate_body, &ending, err));
+    while (ending.canceled_count == JOB_ROWS_PER_TRANSACTION) {
+        // It is INACTIVE now, whatever happens here: job_claim cancels what is left pending.
+        struct err ignored = {0};
+        if (!catalog_run(catalog, subscription_cancel_body, &ending, &ignored))
+            break;
+    }
+    return true;
+}
+
+// --- The sample's outcome
+
+bool subscription_settle_pending(struct catalog *catalog, const char *id, bool is_active,
+                                 const char *reason, struct err *err)
+{
+    const struct db_value values[] = {
+        db_text(id),
+        db_int64(is_active ? SUBSCRIPTION_ACTIVE : SUBSCRIPTION_FAILED),
+        is_active ? db_null() : db_text(reason),
+    };
+    return db_exec(catalog->db,
+                   "UPDATE subscriptions SET status = $2, reason = $3 WHERE id = $1 AND status = 0",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
+
+struct subscription_settlement {
+    const char *id;
+    bool is_active;
+    const char *reason;
+};
+
+static bool subscription_settle_body(struct catalog *catalog, void *context, struct err *err)
+{
+    const struct subscription_settlement *settlement = context;
+    const struct db_value values[] = {db_text(settlement->id)};
+    int64_t count = 0;
+    TRY(catalog_query_int64(catalog, "SELECT count(*) FROM subscriptions WHERE id = $1", values,
+                            ARRAY_COUNT(values), &count, err));
+    if (count == 0)
+        return subscription_not_found(err);
+    return subscription_settle_pending(catalog, settlement->id, settlement->is_active,
+                                       settlement->reason, err);
+}
+
+bool subscription_settle(struct catalog *catalog, const char *id, bool is_active,
+                         const char *reason, struct err *err)
+{
+    ASSERT(is_active || reason != NULL);
+    struct subscription_settlement settlement = {id, is_active, reason};
+    return catalog_run(catalog, subscription_settle_body, &settlement, err);
+}
+
+// --- Intervals
+
+// The live interval of an INACTIVE subscription ends with the last window that got its job: nothing
+// is made after deactivation, so nothing later can be missing. One statement, one view.
+bool subscription_intervals(struct catalog *catalog, const char *id, struct arena *arena,
+                            struct subscription_interval **ret_intervals, size_t *ret_count,
+                            struct err *err)
+{
+    const struct db_value values[] = {db_text(id), db_int64(INT64_MAX)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    TRY(db_query(catalog->db,
+                 "SELECT live_from_ms AS start_ms,"
+                 " CASE status WHEN 3 THEN scheduled_to_ms ELSE $2 END AS end_ms"
+                 " FROM subscriptions WHERE id = $1 AND status <> 2"
+                 " UNION ALL SELECT start_ms, end_ms FROM backfills WHERE subscription_id = $1"
+                 " ORDER BY start_ms, end_ms",
+                 values, ARRAY_COUNT(values), &rows, err));
+    struct catalog_list list = {0};
+    struct subscription_interval *last = NULL;
+    while (db_rows_next(rows, err)) {
+        const int64_t start_ms = db_rows_int64(rows, 0);
+        const int64_t end_ms = db_rows_int64(rows, 1);
+        if (start_ms >= end_ms)
+            continue;
+        if (last == NULL || start_ms > last->end_ms) {
+            last = catalog_list_add(&list, arena, sizeof *last);
+            *last = (struct subscription_interval){start_ms, end_ms};
+        } else if (end_ms > last->end_ms) {
+            last->end_ms = end_ms;
+        }
+    }
+    TRY(err->kind == ERR_NONE);
+    *ret_intervals = list.items;
+    *ret_count = list.count;
+    return true;
+}
