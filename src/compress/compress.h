@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// Compressors are sinks: bytes in, compressed bytes to the next sink, which they own. The result is a
-// pure function of the bytes that came in: not of how they were cut into writes, nor of threads.
+// Compressors are sinks: bytes in, compressed bytes to the next sink, which they own. The result is
+// a pure function of the bytes that came in: not of how they were cut into writes, nor of threads.
 #pragma once
 
 #include "base/sink.h"
 
 enum compress_method {
-    COMPRESS_NONE, // passes through
-    COMPRESS_GZIP, // one member of 1 MiB blocks, ISA-L level 1, mtime 0
+    COMPRESS_NONE,   // passes through
+    COMPRESS_GZIP,   // one member of 1 MiB blocks, ISA-L level 1, mtime 0
     COMPRESS_SNAPPY, // framing format
-    COMPRESS_ZSTD, // one frame, level 1, with content checksum
+    COMPRESS_ZSTD,   // one frame, level 1, with content checksum
 };
 
 struct compress_options {
     enum compress_method method;
-    // Threads that help with compression besides the writing one (gzip): 0 to 15. Same bytes anyway.
+    // Threads that help with compression besides the writing one (gzip): 0 to 15. Same bytes
+    // anyway.
     unsigned helper_count;
 };
 
