@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where files of exports live: keys to objects. A store is all-or-nothing: an object appears when its
-// sink finishes, or never; the same key may be written again and is replaced in one step. A store may
-// be used by several threads, each sink by one.
+// Where files of exports live: keys to objects. A store is all-or-nothing: an object appears when
+// its sink finishes, or never; the same key may be written again and is replaced in one step. A
+// store may be used by several threads, each sink by one.
 #pragma once
 
 #include "base/err.h"

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// The wrappers around every store: they check keys and results.
+#include "store/store.h"
+
+#include "base/check.h"
+#include "store/store_internal.h"
+
+bool store_key_is_valid(struct slice key)
+{
+    if (key.size_bytes == 0 || key.size_bytes > STORE_KEY_BYTES_MAX)
+        return false;
+    const char *bytes = slice_chars(key);
+    size_t part_start = 0;
+    for (size_t i = 0; i <= key.size_bytes; i++) {
+        if (i < key.size_bytes && bytes[i] != '/') {
+            const unsigned char byte = (unsigned char)bytes[i];
+            if (byte < ' ' || byte == 127 || byte == '\\')
+                return false;
+            continue;
+        }
+        const struct slice part = slice_part(key, part_start, i - part_start);
+        if (part.size_bytes == 0 || slice_equal_text(part, ".") || slice_equal_text(part, ".."))
+            return false;
+        part_start = i + 1;
+    }
+    return true;
+}
+
+static bool store_check_key(const char *key, struct err *err)
+{
+    if (!store_key_is_valid(slice_text(key)))
+        return err_set(err, ERR_INVALID, "invalid object key");
+    return true;
+}
+
+void store_close(struct store **store)
+{
+    if (*store == NULL)
+        return;
+    (*store)->ops->close(*store);
+    *store = NULL;
+}
+
+bool store_put_begin(struct store *store, const char *key, struct sink **ret_sink, struct err *err)
+{
+    TRY(store_check_key(key, err));
+    struct sink *sink = NULL;
+    TRY(store->ops->put_begin(store, key, &sink, err));
+    ASSERT(sink != NULL);
+    *ret_sink = sink;
+    return true;
+}
+
+bool store_open_object(struct store *store, const char *key, int *ret_fd, uint64_t *ret_size_bytes,
+                       struct err *err)
+{
+    TRY(store_check_key(key, err));
+    int fd = -1;
+    TRY(store->ops->open_object(store, key, &fd, ret_size_bytes, err));
+    ASSERT(fd >= 0);
+    *ret_fd = fd;
+    return true;
+}
+
+bool store_delete(struct store *store, const char *key, struct err *err)
+{
+    TRY(store_check_key(key, err));
+    return store->ops->delete_object(store, key, err);
+}
+
+bool store_sweep(struct store *store, int64_t age_ms, struct err *err)
+{
+    ASSERT(age_ms >= 0);
+    return store->ops->sweep == NULL || store->ops->sweep(store, age_ms, err);
+}
