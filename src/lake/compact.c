@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+// A step of compaction: which segments to merge, and the exchange in the catalog. The inputs stay
+// on disk until nothing pins them (compact_collect.c); a step that dies leaves a file that the
+// catalog does not list, which the sweep removes.
+#include "lake/compact.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "lake/compact_internal.h"
+#include "lake/segment_path.h"
+
+// Bytes of segments that are merged at once: their rows are sorted, in about ten times the memory
+// or spilled. What has grown to that size is left alone, so that a row is rewritten a few times at
+// most.
+#define COMPACT_BYTES_MAX ((int64_t)128 * 1024 * 1024)
+
+bool compact_verify_segment(const char *data_directory, const struct segment *segment,
+                            struct err *err)
+{
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    const char *path = segment_path_full(&arena, data_directory, segment->path);
+    uint8_t digest[SHA256_BYTES];
+    char sha256[SHA256_HEX_CHARS + 1];
+    uint64_t size_bytes = 0;
+    if (!file_digest(path, digest, &size_bytes, err)) {
+        if (err != NULL && err->kind == ERR_NOT_FOUND)
+            return err_set(err, ERR_CORRUPT, "segment %" PRId64 " (%s) is missing", segment->id,
+                           segment->path);
+        return err_wrap(err, "segment %" PRId64, segment->id);
+    }
+    hex_encode(slice_of(digest, sizeof digest), sha256);
+    if (size_bytes != (uint64_t)segment->byte_count || strcmp(sha256, segment->sha256) != 0)
+        return err_set(err, ERR_CORRUPT,
+                       "segment %" PRId64 " (%s) is damaged: %" PRIu64 " bytes with SHA-256 %s,"
+                       " not %" PRId64 " bytes with %s",
+                       segment->id, segment->path, size_bytes, sha256, segment->byte_count,
+                       segment->sha256);
+    return true;
+}
+
+static int compact_compare_sizes(const void *left_item, const void *right_item)
+{
+    const struct segment *left = left_item;
+    const struct segment *right = right_item;
+    if (left->byte_count != right->byte_count)
+        return left->byte_count < right->byte_count ? -1 : 1;
+    return left->id < right->id ? -1 : left->id > right->id;
+}
+
+// Puts the smallest first and says how many of them to merge: at least two, so that there is
+// progress even among large ones.
+static size_t compact_choose(struct segment *segments, size_t count)
+{
+    qsort(segments, count, sizeof *segments, compact_compare_sizes);
+    int64_t byte_count = 0;
+    size_t chosen = 0;
+    while (chosen < count &&
+           (chosen < 2 || byte_count + segments[chosen].byte_count <= COMPACT_BYTES_MAX)) {
+        byte_count += segments[chosen].byte_count;
+        chosen++;
+    }
+    return chosen;
+}
+
+// Merges the first `count` segments, or fewer when the engine has too little memory for all.
+static bool compact_merge_some(const struct compact_config *config, struct engine *engine,
+                               const struct segment *segments, size_t *count, struct arena *arena,
+                               struct segment *ret_segment, struct err *err)
+{
+    char path[SEGMENT_PATH_CHARS + 1];
+    segment_path_new(rng_system(), clock_wall_ms(config->clock), path);
+    TRY(segment_path_make_directory(segment_path_full(arena, config->data_directory, path), err));
+    struct compact_merge merge = {
+        .data_directory = config->data_directory,
+        .engine = engine,
+        .segments = segments,
+        .segment_count = *count,
+        .path = path,
+    };
+    struct err failure = {0};
+    while (!compact_merge(&merge, arena, ret_segment, &failure)) {
+        if (failure.kind != ERR_LIMIT || merge.segment_count < 4)
+            return err_set(err, failure.kind, "%s", failure.message);
+        merge.segment_count /= 2;
+    }
+    *count = merge.segment_count;
+    return true;
+}
+
+static bool compact_replace(const struct compact_config *config, struct catalog *catalog,
+                            const struct segment *old, size_t old_count,
+                            const struct segment *segment, struct err *err)
+{
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    int64_t *ids = arena_alloc_array(&arena, old_count, sizeof *ids);
+    for (size_t i = 0; i < old_count; i++)
+        ids[i] = old[i].id;
+    struct err failure = {0};
+    if (segment_replace(catalog, ids, old_count, segment, clock_wall_ms(config->clock), &failure))
+        return true;
+    // Only a conflict says for sure that the new file is not listed; otherwise the sweep decides.
+    if (failure.kind == ERR_CONFLICT) {
+        struct err ignored = {0};
+        if (!file_remove(segment_path_full(&arena, config->data_directory, segment->path),
+                         &ignored))
+            err_clear(&ignored); // the sweep will find it as well
+    }
+    return err_set(err, failure.kind, "%s", failure.message);
+}
+
+bool compact_step(const struct compact_config *config, struct engine *engine,
+                  struct catalog *catalog, bool *ret_merged, struct err *err)
+{
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct segment *segments = NULL;
+    size_t count = 0;
+    TRY(segment_find_crowded(catalog, config->crowd_threshold, config->batch_limit, &arena,
+                             &segments, &count, err));
+    if (count < 2) {
+        *ret_merged = false;
+        return true;
+    }
+    count = compact_choose(segments, count);
+    for (size_t i = 0; i < count; i++)
+        TRY(compact_verify_segment(config->data_directory, &segments[i], err));
+    struct segment merged = {0};
+    if (!compact_merge_some(config, engine, segments, &count, &arena, &merged, err))
+        return err_wrap(err, "merging %zu segments from %" PRId64, count, segments[0].id);
+    TRY(compact_replace(config, catalog, segments, count, &merged, err));
+    *ret_merged = true;
+    return true;
+}
