@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP/1.1 server over libmicrohttpd: the only file that knows it is http_server.c. It refuses what must
-// be refused before a handler runs (two length headers, NUL, unknown transfer codings, oversized heads,
-// dripping clients), and gives handlers a request with a decoded path, parsed query and streamed body.
-// Handlers run on the server's threads and must not block: what takes longer is suspended and resumed
-// from another thread.
+// HTTP/1.1 server over libmicrohttpd: the only file that knows it is http_server.c. It refuses what
+// must be refused before a handler runs (two length headers, NUL, unknown transfer codings,
+// oversized heads, dripping clients), and gives handlers a request with a decoded path, parsed
+// query and streamed body. Handlers run on the server's threads and must not block: what takes
+// longer is suspended and resumed from another thread.
 #pragma once
 
 #include "base/arena.h"
@@ -21,24 +21,26 @@ struct http_limits {
     int64_t connections_per_address;
     int64_t head_timeout_ms; // whole head
     int64_t idle_timeout_ms;
-    int64_t body_rate_bytes_per_s; // less than this over 10 s: closed
+    int64_t body_rate_bytes_per_s; // less than this over rate_window_ms: 408
+    int64_t rate_window_ms;        // 0: 10 s
+    int64_t reply_stall_ms;        // a reader takes less than 1 KiB in it: closed; 0: 30 s
 };
 
 struct http_handler {
     void *context;
-    // The head is complete. Sets the body's limit (http_set_body_limit; 0 by default) and may reply at
-    // once, which refuses the body. Query and headers live until `ended`.
+    // The head is complete. Sets the body's limit (http_set_body_limit; 0 by default) and may reply
+    // at once, which refuses the body. Query and headers live until `ended`.
     void (*head)(struct http_request *request, void *context);
     // A piece of the body; may reply (the rest is not read). Not called after a reply.
     void (*body)(struct http_request *request, struct slice bytes, void *context);
     // The body is complete: reply, or http_suspend and reply later.
     void (*complete)(struct http_request *request, void *context);
-    // The connection is done with the request, replied or not: free what hangs on it. Always called once
-    // for each head call. Runs on a server thread.
+    // The connection is done with the request, replied or not: free what hangs on it. Always called
+    // once for each head call. Runs on a server thread.
     void (*ended)(struct http_request *request, void *context);
     // Builds the body of an error that the server itself finds (404 is the handler's own affair).
-    void (*error_body)(int status, const char *message, struct arena *arena,
-                       struct slice *ret_body, void *context);
+    void (*error_body)(int status, const char *message, struct arena *arena, struct slice *ret_body,
+                       void *context);
 };
 
 struct http_server_config {
@@ -52,8 +54,8 @@ struct http_server_config {
 
 NODISCARD bool http_server_open(const struct http_server_config *config,
                                 struct http_server **ret_server, struct err *err);
-// Stops accepting; requests in progress may finish for drain_ms, then connections are cut. Everything
-// that was suspended must have been resumed, or be resumed by another thread meanwhile.
+// Stops accepting; requests in progress may finish for drain_ms, then connections are cut.
+// Everything that was suspended must have been resumed, or be resumed by another thread meanwhile.
 void http_server_close(struct http_server **server, int64_t drain_ms);
 
 // Binds and listens. host:port, [v6]:port; port 0 picks one. *ret_port is what it became.
@@ -76,7 +78,7 @@ struct slice http_query(const struct http_request *request, const char *name, si
 void http_each_query(const struct http_request *request,
                      void (*visit)(struct slice name, struct slice value, void *context),
                      void *context);
-struct arena *http_arena(struct http_request *request); // of the request
+struct arena *http_arena(struct http_request *request);     // of the request
 struct slice http_peer(const struct http_request *request); // "127.0.0.1"
 int64_t http_body_size(const struct http_request *request); // Content-Length, -1: chunked or none
 
@@ -87,8 +89,8 @@ void *http_state(const struct http_request *request);
 // Bytes of body that may come (413 beyond); only from `head`.
 void http_set_body_limit(struct http_request *request, int64_t limit_bytes);
 
-// Suspends the connection until http_resume, from any thread, exactly once each, and never twice in a
-// request: `complete` is the place. After resuming, the reply that was set is sent.
+// Suspends the connection until http_resume, from any thread, exactly once each, and never twice in
+// a request: `complete` is the place. After resuming, the reply that was set is sent.
 void http_suspend(struct http_request *request);
 void http_resume(struct http_request *request);
 

@@ -18,8 +18,8 @@ struct sigv4_url {
     int64_t expires_s;
 };
 
-// "/exports/v2/y%3D2026/...?X-Amz-Algorithm=...&X-Amz-Signature=...": path and query, parameters in the
-// order of the documented example. GET.
+// "/exports/v2/y%3D2026/...?X-Amz-Algorithm=...&X-Amz-Signature=...": path and query, parameters in
+// the order of the documented example. GET.
 char *sigv4_sign_url(const struct sigv4_url *url, struct arena *arena);
 
 // What a received URL says, before anything is believed.
@@ -29,16 +29,16 @@ struct sigv4_claim {
     int64_t signed_at_ms;
     int64_t expires_s;
     struct slice signature_hex;
-    const char *date; // yyyymmdd of the credential's scope
+    const char *date;            // yyyymmdd of the credential's scope
     const char *canonical_query; // without the signature, as to be signed
 };
-// False (DENIED "Invalid signature") for anything that is not exactly our form: missing, repeated or
-// extra parameters, other algorithm, signed headers, service or terminator, malformed numbers, expiry
-// beyond 604,800 s or below 1.
+// False (DENIED "Invalid signature") for anything that is not exactly our form: missing, repeated
+// or extra parameters, other algorithm, signed headers, service or terminator, malformed numbers,
+// expiry beyond 604,800 s or below 1.
 NODISCARD bool sigv4_parse(struct slice raw_query, struct arena *arena,
                            struct sigv4_claim *ret_claim, struct err *err);
 
-// Whether the claim's signature is right for host and raw_path ("%3D" and "=" are the same; any other
-// difference is another path). Constant time.
+// Whether the claim's signature is right for host and raw_path ("%3D" and "=" are the same; any
+// other difference is another path). Constant time.
 bool sigv4_matches(const struct sigv4_claim *claim, const char *host, struct slice raw_path,
                    struct slice secret, struct arena *arena);
