@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// The files of a job: rows go in, and files of the recipe's format come out in the store, a new one
+// whenever a file is full. Keys are a function of the job alone. One thread.
+#pragma once
+
+#include "catalog/jobs.h"
+#include "job/recipe.h"
+#include "source/source.h"
+#include "store/store.h"
+
+struct parts;
+
+struct parts_config {
+    struct store *store;
+    const struct job *job;
+    const struct recipe *recipe;
+    const char *topic_name;
+    bool has_hours; // the key has /h=HH: hourly cadence
+    bool csv_formula_guard;
+    unsigned compress_helper_count;
+};
+
+// config and what it points to outlive the object.
+struct parts *parts_new(const struct parts_config *config);
+void parts_free(struct parts **parts); // aborts an unfinished file; finished ones stay
+
+NODISCARD bool parts_write(struct parts *parts, const struct source_rows *rows, struct err *err);
+// Finishes the last file; without any rows one file with no rows is made. The files live in arena.
+NODISCARD bool parts_finish(struct parts *parts, struct arena *arena, struct job_file **ret_files,
+                            size_t *ret_count, struct err *err);
+
+// Deletes every file of the job that an attempt may have left, from part 0 on.
+NODISCARD bool parts_delete(const struct parts_config *config, size_t at_least, struct err *err);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "job/recipe.h"
+
+#include "base/check.h"
+#include "base/json_text.h"
+#include "base/json_tree.h"
+#include "base/mem.h"
+#include "engine/duckdb.h"
+
+#define RECIPE_BYTES_MAX ((size_t)4 * 1024 * 1024)
+
+enum encoder_format recipe_encoder_format(enum report_format format)
+{
+    switch (format) {
+    case REPORT_CSV:
+        return ENCODER_CSV;
+    case REPORT_JSON:
+        return ENCODER_JSON;
+    case REPORT_PARQUET:
+        return ENCODER_PARQUET;
+    }
+    ASSERT(false);
+    return ENCODER_CSV;
+}
+
+enum encoder_codec recipe_codec(const struct recipe *recipe)
+{
+    if (recipe->format != REPORT_PARQUET)
+        return ENCODER_CODEC_NONE;
+    switch (recipe->compression) {
+    case REPORT_GZ:
+        return ENCODER_CODEC_GZIP;
+    case REPORT_SNAPPY:
+        return ENCODER_CODEC_SNAPPY;
+    case REPORT_ZSTD:
+        return ENCODER_CODEC_ZSTD;
+    }
+    ASSERT(false);
+    return ENCODER_CODEC_NONE;
+}
+
+static enum compress_method recipe_method_of(enum report_format format,
+                                             enum report_compression compression)
+{
+    if (format == REPORT_PARQUET)
+        return COMPRESS_NONE;
+    switch (compression) {
+    case REPORT_GZ:
+        return COMPRESS_GZIP;
+    case REPORT_SNAPPY:
+        return COMPRESS_SNAPPY;
+    case REPORT_ZSTD:
+        return COMPRESS_ZSTD;
+    }
+    ASSERT(false);
+    return COMPRESS_NONE;
+}
+
+enum compress_method recipe_compress_method(const struct recipe *recipe)
+{
+    return recipe_method_of(recipe->format, recipe->compression);
+}
+
+const char *recipe_encoder_id(enum report_format format, enum report_compression compression,
+                              struct arena *arena)
+{
+    const char *compressor = format == REPORT_PARQUET
+                                 ? report_compression_name(compression)
+                                 : compress_id(recipe_method_of(format, compression));
+    return arena_format(arena, "%s+%s+duckdb-%s", encoder_id(recipe_encoder_format(format)),
+                        compressor, engine_version());
+}
+
+static bool recipe_load_filter(const struct json_node *node, struct arena *arena,
+                               struct recipe *recipe, struct err *err)
+{
+    recipe->filter = NULL;
+    if (json_node_kind(node) == JSON_KIND_NULL)
+        return true;
+    return filter_load(node, arena, &recipe->filter, err);
+}
+
+bool recipe_make(const struct recipe_request *request, struct arena *arena,
+                 struct recipe *ret_recipe, struct err *err)
+{
+    const struct report *report = request->report;
+    struct recipe recipe = {
+        .seq_lo = request->seq_lo,
+        .seq_hi = request->seq_hi,
+        .schema_id = request->schema->schema_id,
+        .format = report->format,
+        .compression = report->compression,
+        .part_bytes = request->part_bytes,
+        .encoder = recipe_encoder_id(report->format, report->compression, arena),
+    };
+    struct column *columns = NULL;
+    recipe.column_count = report_columns(report, request->schema, arena, &columns);
+    recipe.columns = columns;
+    if (report->filter_typed != NULL) {
+        struct json_tree *tree CLEANUP(json_tree_free) = NULL;
+        TRY(json_tree_parse(slice_text(report->filter_typed), &tree, err));
+        TRY(recipe_load_filter(json_tree_root(tree), arena, &recipe, err));
+    }
+    *ret_recipe = recipe;
+    return true;
+}
+
+void recipe_store(const struct recipe *recipe, struct buf *destination)
+{
+    struct json_text json;
+    json_text_init(&json, destination);
+    json_text_open(&json, '{');
+    json_text_member_int64(&json, "seq_lo", recipe->seq_lo);
+    json_text_member_int64(&json, "seq_hi", recipe->seq_hi);
+    json_text_member_int64(&json, "schema_id", recipe->schema_id);
+    json_text_key(&json, "columns");
+    json_text_open(&json, '[');
+    for (size_t i = 0; i < recipe->column_count; i++) {
+        json_text_open(&json, '[');
+        json_text_string(&json, slice_text(recipe->columns[i].name));
+        json_text_string(&json, slice_text(field_type_name(recipe->columns[i].type)));
+        json_text_close(&json, ']');
+    }
+    json_text_close(&json, ']');
+    struct buf filter CLEANUP(buf_clear);
+    buf_init(&filter, RECIPE_BYTES_MAX);
+    filter_store(recipe->filter, &filter);
+    json_text_key(&json, "filter");
+    json_text_raw(&json, buf_slice(&filter));
+    json_text_member_int64(&json, "format", recipe->format);
+    json_text_member_int64(&json, "compression", recipe->compression);
+    json_text_member_int64(&json, "part_bytes", recipe->part_bytes);
+    json_text_member_text(&json, "encoder", recipe->encoder);
+    json_text_close(&json, '}');
+}
+
+static bool recipe_load_columns(const struct json_node *node, struct arena *arena,
+                                struct recipe *recipe, struct err *err)
+{
+    recipe->column_count = json_node_count(node);
+    struct column *columns = arena_alloc_array(arena, recipe->column_count + 1, sizeof *columns);
+    for (size_t i = 0; i < recipe->column_count; i++) {
+        const struct json_node *pair = json_node_at(node, i);
+        columns[i].name = arena_copy_slice(arena, json_node_text(json_node_at(pair, 0)));
+        if (!field_type_parse(json_node_text(json_node_at(pair, 1)), &columns[i].type))
+            return err_set(err, ERR_CORRUPT, "recipe has a column of unknown type");
+    }
+    recipe->columns = columns;
+    return true;
+}
+
+bool recipe_load(struct slice text, struct arena *arena, struct recipe *ret_recipe, struct err *err)
+{
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
+    if (!json_tree_parse(text, &tree, err))
+        return err_wrap(err, "recipe");
+    const struct json_node *root = json_tree_root(tree);
+    struct recipe recipe = {
+        .seq_lo = json_node_int64(json_node_get(root, "seq_lo")),
+        .seq_hi = json_node_int64(json_node_get(root, "seq_hi")),
+        .schema_id = json_node_int64(json_node_get(root, "schema_id")),
+        .format = (enum report_format)json_node_int64(json_node_get(root, "format")),
+        .compression = (enum report_compression)json_node_int64(json_node_get(root, "compression")),
+        .part_bytes = json_node_int64(json_node_get(root, "part_bytes")),
+        .encoder = arena_copy_slice(arena, json_node_text(json_node_get(root, "encoder"))),
+    };
+    TRY(recipe_load_columns(json_node_get(root, "columns"), arena, &recipe, err));
+    TRY(recipe_load_filter(json_node_get(root, "filter"), arena, &recipe, err));
+    if (recipe.part_bytes <= 0 || recipe.column_count == 0)
+        return err_set(err, ERR_CORRUPT, "recipe is incomplete");
+    *ret_recipe = recipe;
+    return true;
+}
