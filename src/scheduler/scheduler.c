@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "scheduler/scheduler.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "catalog/jobs.h"
+#include "catalog/segments.h"
+
+#define SCHEDULER_POLL_MS      INT64_C(200)
+#define SCHEDULER_ROWS_PER_TXN INT64_C(500)
+#define SCHEDULER_RIGHT_MS     INT64_C(30000)
+#define SCHEDULER_PART_AGE_MS  (INT64_C(24) * 3600000)
+
+const struct option scheduler_option_table[] = {
+    {.name = "schedule.hourly_grace_ms",
+     .type = OPTION_INT64,
+     .offset = offsetof(struct scheduler_options, hourly_grace_ms),
+     .default_text = "60000",
+     .min = 0,
+     .max = 86400000,
+     .unit = "ms",
+     .doc = "How long after its end an hour waits for events before its job is made"},
+    {.name = "schedule.daily_grace_ms",
+     .type = OPTION_INT64,
+     .offset = offsetof(struct scheduler_options, daily_grace_ms),
+     .default_text = "300000",
+     .min = 0,
+     .max = 86400000,
+     .unit = "ms",
+     .doc = "The same for a day"},
+    {.name = "schedule.late_gap_ms",
+     .type = OPTION_INT64,
+     .offset = offsetof(struct scheduler_options, late_gap_ms),
+     .default_text = "900000",
+     .min = 0,
+     .max = 86400000,
+     .unit = "ms",
+     .doc = "Least time between two supplementary jobs of one window"},
+    {.name = "schedule.sweep_interval_ms",
+     .type = OPTION_INT64,
+     .offset = offsetof(struct scheduler_options, sweep_interval_ms),
+     .default_text = "10000",
+     .min = 100,
+     .max = 86400000,
+     .unit = "ms",
+     .doc = "Time between two sweeps of expired export files"},
+};
+const size_t scheduler_option_count = ARRAY_COUNT(scheduler_option_table);
+
+struct scheduler {
+    const struct scheduler_config *config;
+    struct catalog *catalog;
+    struct store *store;
+    struct arena arena;
+    struct retention_config retention;
+    int64_t next_sweep_boot_ms;
+};
+
+static void scheduler_clear(struct scheduler *scheduler)
+{
+    store_close(&scheduler->store);
+    catalog_close(&scheduler->catalog);
+    arena_clear(&scheduler->arena);
+}
+
+static bool scheduler_open(struct scheduler *scheduler, const struct scheduler_config *config,
+                           struct err *err)
+{
+    *scheduler = (struct scheduler){.config = config};
+    arena_init(&scheduler->arena);
+    TRY(catalog_open(config->catalog_path, &scheduler->catalog, err));
+    TRY(store_file_open(config->exports_directory, &scheduler->store, err));
+    scheduler->retention.clock = config->clock;
+    scheduler->retention.store = scheduler->store;
+    return retention_read_boot_id(&scheduler->arena, &scheduler->retention.boot_id, err);
+}
+
+bool scheduler_make_jobs(const struct scheduler_config *config, struct catalog *catalog,
+                         int64_t *ret_count, struct err *err)
+{
+    const struct job_schedule_request request = {
+        .now_ms = clock_wall_ms(config->clock),
+        .hourly_grace_ms = config->options->hourly_grace_ms,
+        .daily_grace_ms = config->options->daily_grace_ms,
+        .limit = SCHEDULER_ROWS_PER_TXN,
+    };
+    int64_t total_count = 0;
+    int64_t count = 0;
+    do {
+        TRY(job_schedule_live(catalog, &request, &count, err));
+        total_count += count;
+    } while (count >= request.limit && !stop_poll(config->stop));
+    TRY(job_schedule_late(catalog, request.now_ms, config->options->late_gap_ms, request.limit,
+                          &count, err));
+    *ret_count = total_count + count;
+    return true;
+}
+
+static bool scheduler_sweep(struct scheduler *scheduler, struct err *err)
+{
+    const struct scheduler_config *config = scheduler->config;
+    bool is_held = false;
+    TRY(catalog_hold(scheduler->catalog, "sweep", config->node_id, clock_wall_ms(config->clock),
+                     SCHEDULER_RIGHT_MS, &is_held, err));
+    if (!is_held)
+        return true;
+    struct retention_result result;
+    TRY(retention_sweep(&scheduler->retention, scheduler->catalog, &result, err));
+    if (result.waits_for_operator) {
+        char jump[32];
+        (void)snprintf(jump, sizeof jump, "%lld", (long long)result.clock_jump_ms);
+        log_event(LOG_ERROR, "clock_jumped", "jump_ms", jump, "hint",
+                  "nothing is deleted until the clock is right, or start with --accept-clock",
+                  NULL);
+    }
+    TRY(segment_expire_idempotency(scheduler->catalog, clock_wall_ms(config->clock), err));
+    return store_sweep(scheduler->store, SCHEDULER_PART_AGE_MS, err);
+}
+
+static bool scheduler_step(struct scheduler *scheduler, struct err *err)
+{
+    const struct scheduler_config *config = scheduler->config;
+    int64_t made_count = 0;
+    TRY(scheduler_make_jobs(config, scheduler->catalog, &made_count, err));
+    if (made_count > 0) {
+        char count[32];
+        (void)snprintf(count, sizeof count, "%lld", (long long)made_count);
+        log_event(LOG_INFO, "jobs_made", "count", count, NULL);
+        wake_all(config->wake);
+    }
+    const int64_t now_boot_ms = clock_boot_ms(config->clock);
+    if (now_boot_ms < scheduler->next_sweep_boot_ms)
+        return true;
+    scheduler->next_sweep_boot_ms = now_boot_ms + config->options->sweep_interval_ms;
+    return scheduler_sweep(scheduler, err);
+}
+
+bool scheduler_run(const struct scheduler_config *config, struct err *err)
+{
+    struct scheduler scheduler CLEANUP(scheduler_clear) = {0};
+    TRY(scheduler_open(&scheduler, config, err));
+    while (!stop_poll(config->stop)) {
+        struct err failure = {0};
+        if (!scheduler_step(&scheduler, &failure))
+            log_event(LOG_WARN, "schedule_failed", "kind", err_kind_name(failure.kind), "reason",
+                      failure.message, NULL);
+        wake_wait(config->wake, config->wake_index, config->stop->fd, SCHEDULER_POLL_MS);
+    }
+    return true;
+}
