@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process that keeps the lake: it seals closed log files as they come, compacts when there is
+// nothing to seal, and collects garbage now and then. The rights are taken in the catalog, so that
+// one process at a time does each, on whatever host.
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "lake/compact.h"
+#include "lake/seal.h"
+#include "worker/worker.h"
+
+#define KEEPER_POLL_MS          INT64_C(200)
+#define KEEPER_RIGHT_MS         INT64_C(30000)
+#define KEEPER_COLLECT_EVERY_MS INT64_C(30000)
+#define KEEPER_COMPACT_EVERY_MS INT64_C(1000)
+#define KEEPER_COMPACT_BATCH    INT64_C(64)
+#define KEEPER_FAILURE_PAUSE_MS INT64_C(1000)
+#define KEEPER_DAY_MS           INT64_C(86400000)
+
+struct keeper {
+    const struct worker_config *config;
+    struct catalog *catalog;
+    struct engine *engine;
+    struct seal_config seal_config;
+    struct compact_config compact_config;
+    int64_t next_collect_boot_ms;
+    int64_t next_compact_boot_ms;
+};
+
+static void keeper_clear(struct keeper *keeper)
+{
+    engine_close(&keeper->engine);
+    catalog_close(&keeper->catalog);
+}
+
+static bool keeper_open(struct keeper *keeper, const struct worker_config *config, struct err *err)
+{
+    const struct keeper_options *options = config->keeper;
+    *keeper = (struct keeper){.config = config};
+    TRY(catalog_open(config->catalog_path, &keeper->catalog, err));
+    char temp_directory[4096];
+    (void)snprintf(temp_directory, sizeof temp_directory, "%s/tmp", config->data_directory);
+    const struct engine_config engine_config = {
+        .memory_limit_bytes = config->worker->memory_bytes / 2,
+        .thread_count = 1,
+        .temp_directory = temp_directory,
+    };
+    TRY(engine_open(&engine_config, &keeper->engine, err));
+    keeper->seal_config = (struct seal_config){
+        .data_directory = config->data_directory,
+        .clock = config->clock,
+        .step_bytes = options->seal_bytes,
+        .own_file_rows = options->own_file_rows,
+        .file_limit = options->file_limit,
+    };
+    keeper->compact_config = (struct compact_config){
+        .data_directory = config->data_directory,
+        .clock = config->clock,
+        .crowd_threshold = options->crowd_threshold,
+        .batch_limit = KEEPER_COMPACT_BATCH,
+        .garbage_grace_ms = options->garbage_grace_ms,
+        .retention_ms = options->retention_days * KEEPER_DAY_MS,
+    };
+    return true;
+}
+
+static bool keeper_hold(struct keeper *keeper, const char *right, bool *ret_held, struct err *err)
+{
+    // The node's name, not the process's: a keeper that follows a dead one goes on at once.
+    return catalog_hold(keeper->catalog, right, keeper->config->node_id,
+                        clock_wall_ms(keeper->config->clock), KEEPER_RIGHT_MS, ret_held, err);
+}
+
+static bool keeper_seal(struct keeper *keeper, bool *ret_worked, struct err *err)
+{
+    bool is_held = false;
+    TRY(keeper_hold(keeper, "seal", &is_held, err));
+    if (!is_held)
+        return true;
+    TRY(seal_step(&keeper->seal_config, keeper->catalog, ret_worked, err));
+    if (*ret_worked)
+        wake_all(keeper->config->wake);
+    return true;
+}
+
+static bool keeper_compact(struct keeper *keeper, bool *ret_worked, struct err *err)
+{
+    const int64_t now_boot_ms = clock_boot_ms(keeper->config->clock);
+    if (now_boot_ms < keeper->next_compact_boot_ms)
+        return true;
+    bool is_held = false;
+    TRY(keeper_hold(keeper, "compact", &is_held, err));
+    if (is_held)
+        TRY(compact_step(&keeper->compact_config, keeper->engine, keeper->catalog, ret_worked,
+                         err));
+    if (!*ret_worked)
+        keeper->next_compact_boot_ms = now_boot_ms + KEEPER_COMPACT_EVERY_MS;
+    return true;
+}
+
+static bool keeper_collect(struct keeper *keeper, struct err *err)
+{
+    const int64_t now_boot_ms = clock_boot_ms(keeper->config->clock);
+    if (now_boot_ms < keeper->next_collect_boot_ms)
+        return true;
+    keeper->next_collect_boot_ms = now_boot_ms + KEEPER_COLLECT_EVERY_MS;
+    bool is_held = false;
+    TRY(keeper_hold(keeper, "compact", &is_held, err));
+    if (!is_held)
+        return true;
+    int64_t deleted_count = 0;
+    return compact_collect(&keeper->compact_config, keeper->catalog, &deleted_count, err);
+}
+
+static bool keeper_step(struct keeper *keeper, bool *ret_worked, struct err *err)
+{
+    TRY(keeper_seal(keeper, ret_worked, err));
+    if (*ret_worked)
+        return true;
+    TRY(keeper_compact(keeper, ret_worked, err));
+    return keeper_collect(keeper, err);
+}
+
+bool keeper_run(const struct worker_config *config, struct err *err)
+{
+    struct keeper keeper CLEANUP(keeper_clear) = {0};
+    TRY(keeper_open(&keeper, config, err));
+    while (!stop_poll(config->stop)) {
+        bool has_worked = false;
+        struct err failure = {0};
+        int64_t pause_ms = KEEPER_POLL_MS;
+        if (!keeper_step(&keeper, &has_worked, &failure)) {
+            const enum log_level level = failure.kind == ERR_CORRUPT ? LOG_ERROR : LOG_WARN;
+            log_event(level, "lake_step_failed", "kind", err_kind_name(failure.kind), "reason",
+                      failure.message, NULL);
+            pause_ms = KEEPER_FAILURE_PAUSE_MS;
+        }
+        if (!has_worked)
+            wake_wait(config->wake, config->wake_index, config->stop->fd, pause_ms);
+    }
+    return true;
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The process that runs jobs: claim, run, settle, again. What becomes of a failed attempt is
+// decided here.
+#include "worker/worker.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "catalog/jobs.h"
+#include "catalog/subscriptions.h"
+#include "job/job_run.h"
+#include "worker/heartbeat.h"
+
+#define WORKER_POLL_MS        INT64_C(200)
+#define WORKER_BACKOFF_MAX_MS INT64_C(300000)
+#define WORKER_ID_CHARS       ((size_t)12)
+
+struct worker {
+    const struct worker_config *config;
+    struct catalog *catalog;
+    struct engine *engine;
+    struct store *store;
+    struct job_run_config run_config;
+    char id[WORKER_ID_CHARS + 1];
+};
+
+static void worker_clear(struct worker *worker)
+{
+    store_close(&worker->store);
+    engine_close(&worker->engine);
+    catalog_close(&worker->catalog);
+}
+
+static bool worker_open(struct worker *worker, const struct worker_config *config, struct err *err)
+{
+    const struct worker_options *options = config->worker;
+    *worker = (struct worker){.config = config};
+    rng_text(rng_system(), worker->id, WORKER_ID_CHARS);
+    TRY(catalog_open(config->catalog_path, &worker->catalog, err));
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/tmp", config->data_directory);
+    const struct engine_config engine_config = {
+        .memory_limit_bytes = options->memory_bytes / 2,
+        .thread_count = 1,
+        .temp_directory = path,
+    };
+    TRY(engine_open(&engine_config, &worker->engine, err));
+    (void)snprintf(path, sizeof path, "%s/exports", config->data_directory);
+    TRY(store_file_open(path, &worker->store, err));
+    worker->run_config = (struct job_run_config){
+        .data_directory = config->data_directory,
+        .clock = config->clock,
+        .engine = worker->engine,
+        .store = worker->store,
+        .part_bytes = options->part_bytes,
+        .file_retention_ms = options->file_retention_ms,
+        .compress_helper_count = (unsigned)options->compress_threads - 1,
+        .csv_formula_guard = options->csv_formula_guard,
+    };
+    return true;
+}
+
+// 1 s, 2 s, 4 s, ... by the number of claims so far.
+static int64_t worker_backoff_ms(int64_t fence)
+{
+    const int64_t doublings = fence > 9 ? 9 : fence;
+    const int64_t delay_ms = INT64_C(500) << doublings;
+    return delay_ms < WORKER_BACKOFF_MAX_MS ? delay_ms : WORKER_BACKOFF_MAX_MS;
+}
+
+static void worker_log_job(enum log_level level, const char *event, const struct job *job,
+                           const char *name, const char *value)
+{
+    log_event(level, event, "job", job->id, "subscription", job->subscription_id, "organization",
+              job->organization_id, name, value, NULL);
+}
+
+// The sample decides over its subscription.
+static bool worker_settle_sample(struct worker *worker, const struct job *job, const char *reason,
+                                 struct err *err)
+{
+    if (job->kind != JOB_SAMPLE)
+        return true;
+    return subscription_settle(worker->catalog, job->subscription_id, reason == NULL, reason, err);
+}
+
+static bool worker_give_back(struct worker *worker, const struct job *job,
+                             const struct err *failure, bool is_stopping, struct err *err)
+{
+    const struct worker_options *options = worker->config->worker;
+    const struct job_claim claim = {job->id, job->fence, job->claim_id};
+    const int64_t now_ms = clock_wall_ms(worker->config->clock);
+    const bool is_in_time = now_ms - job->created_at_ms < options->retry_limit_ms;
+    const bool may_retry = is_stopping || (err_kind_is_retryable(failure->kind) && is_in_time);
+    const int64_t retry_at_ms = is_stopping ? now_ms : now_ms + worker_backoff_ms(job->fence);
+    TRY(job_fail(worker->catalog, &claim, failure->message, now_ms, may_retry ? retry_at_ms : 0,
+                 err));
+    if (may_retry) {
+        worker_log_job(LOG_WARN, "job_put_off", job, "reason", failure->message);
+        return true;
+    }
+    worker_log_job(LOG_ERROR, "job_failed", job, "reason", failure->message);
+    TRY(worker_settle_sample(worker, job, failure->message, err));
+    TRY(job_run_discard(&worker->run_config, worker->catalog, job, err));
+    if (!job_run_is_outdated(failure) || job->kind == JOB_SAMPLE)
+        return true;
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct job next;
+    return job_retry(worker->catalog, job->organization_id, slice_text(job->id), now_ms, &arena,
+                     &next, err);
+}
+
+static void worker_run_job(struct worker *worker, const struct job *job, int64_t claimed_at_boot_ms)
+{
+    const struct worker_config *config = worker->config;
+    struct job_watch watch;
+    atomic_init(&watch.is_lost, false);
+    atomic_init(&watch.progress, 0);
+    const struct heartbeat_config heartbeat_config = {
+        .catalog_path = config->catalog_path,
+        .clock = config->clock,
+        .claim = {job->id, job->fence, job->claim_id},
+        .claimed_at_boot_ms = claimed_at_boot_ms,
+        .lease_ms = config->worker->lease_ms,
+        .stall_limit_ms = config->worker->stall_limit_ms,
+        .stop = config->stop,
+    };
+    struct heartbeat heartbeat;
+    heartbeat_start(&heartbeat, &heartbeat_config, &watch);
+    struct err failure = {0};
+    int64_t row_count = 0;
+    const bool is_done = job_run(&worker->run_config, worker->catalog, job, &watch, &row_count,
+                                 &failure);
+    heartbeat_stop(&heartbeat);
+
+    struct err err = {0};
+    bool is_settled;
+    const bool is_stopping = atomic_load(&config->stop->is_requested);
+    if (is_done) {
+        char text[32];
+        (void)snprintf(text, sizeof text, "%lld", (long long)row_count);
+        worker_log_job(LOG_INFO, "job_succeeded", job, "rows", text);
+        is_settled = worker_settle_sample(worker, job, NULL, &err);
+    } else if (failure.kind == ERR_CANCELED && !is_stopping) {
+        worker_log_job(LOG_WARN, "job_lost", job, "reason", failure.message);
+        is_settled = true;
+    } else {
+        is_settled = worker_give_back(worker, job, &failure, is_stopping, &err);
+    }
+    if (!is_settled)
+        worker_log_job(LOG_WARN, "job_not_settled", job, "reason", err.message);
+    wake_all(config->wake);
+}
+
+// One claim. False in *ret_worked: nothing to do.
+static bool worker_step(struct worker *worker, bool *ret_worked, struct err *err)
+{
+    const struct worker_config *config = worker->config;
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    const int64_t claimed_at_boot_ms = clock_boot_ms(config->clock);
+    const struct job_claim_request request = {
+        .worker_id = worker->id,
+        .supervisor_id = config->supervisor_id,
+        .now_ms = clock_wall_ms(config->clock),
+        .lease_ms = config->worker->lease_ms,
+        .lost_limit = config->worker->lost_limit,
+    };
+    struct job job;
+    TRY(job_claim(worker->catalog, &request, &arena, ret_worked, &job, err));
+    if (*ret_worked)
+        worker_run_job(worker, &job, claimed_at_boot_ms);
+    return true;
+}
+
+bool worker_run(const struct worker_config *config, struct err *err)
+{
+    struct worker worker CLEANUP(worker_clear) = {0};
+    TRY(worker_open(&worker, config, err));
+    while (!stop_poll(config->stop)) {
+        bool has_worked = false;
+        struct err failure = {0};
+        if (!worker_step(&worker, &has_worked, &failure))
+            log_event(LOG_WARN, "claim_failed", "reason", failure.message, NULL);
+        if (!has_worked)
+            wake_wait(config->wake, config->wake_index, config->stop->fd, WORKER_POLL_MS);
+    }
+    return true;
+}
