@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening and closing, and the way of a request:
+//
+//   head      match the route; ingest authenticates here and refuses before the body comes
+//   body      kept (JSON calls) or streamed into the batch (ingest)
+//   complete  authenticate -> INLINE: run, reply
+//                          -> DEFERRED: suspend, queue; a writer thread runs, replies, resumes
+//                          -> STREAMED: suspend, submit; the committer replies, resumes
+//   ended     free, count, log
+//
+// Whoever resumes does so with its last touch of the call: ended may follow at once.
+#include "api/api.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "api/api_auth.h"
+#include "api/api_executor.h"
+#include "api/api_handles.h"
+#include "api/api_reply.h"
+#include "base/check.h"
+#include "base/log.h"
+#include "base/mem.h"
+
+#define API_REPLY_BYTES_MAX ((size_t)32 * 1024 * 1024)
+
+static const char api_all_methods[] = "GET, HEAD, POST, DELETE, OPTIONS";
+
+static bool api_is_streamed(const struct api_call *call)
+{
+    return call->match.route != NULL && call->match.route->mode == API_MODE_STREAMED;
+}
+
+static void api_return_catalog(struct api_call *call)
+{
+    if (!call->is_catalog_borrowed)
+        return;
+    api_handles_give(call->api->handles, &call->catalog);
+    call->is_catalog_borrowed = false;
+}
+
+static void api_refuse_now(struct api_call *call, const struct err *err)
+{
+    api_stage_failure(call, err);
+    api_send(call);
+}
+
+static void api_head(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    struct api_call *call = arena_alloc(arena, sizeof *call);
+    call->api = api;
+    call->request = request;
+    call->arena = arena;
+    call->now_ms = clock_wall_ms(api->config.clock);
+    call->started_boot_ms = clock_boot_ms(api->config.clock);
+    buf_init(&call->body, (size_t)api->config.settings.body_bytes);
+    buf_init(&call->reply, API_REPLY_BYTES_MAX);
+    json_text_init(&call->json, &call->reply);
+    http_set_state(request, call);
+    api_route_match(http_method(request), http_path(request), &call->match);
+    if (!api_is_streamed(call)) {
+        http_set_body_limit(request, api->config.settings.body_bytes);
+        return;
+    }
+    http_set_body_limit(request, api->config.settings.ingest_body_bytes);
+    struct err err;
+    const bool is_wanted = api_authenticate(call, &err) && api_ingest_head(call, &err);
+    api_return_catalog(call);
+    if (!is_wanted)
+        api_refuse_now(call, &err);
+}
+
+static void api_body(struct http_request *request, struct slice bytes, void *context)
+{
+    (void)context;
+    struct api_call *call = http_state(request);
+    if (!api_is_streamed(call)) {
+        buf_append(&call->body, bytes);
+        return;
+    }
+    struct err err;
+    if (!api_ingest_body(call, bytes, &err))
+        api_refuse_now(call, &err);
+}
+
+// A path that no row has, or a method that the path does not take.
+static void api_reply_unmatched(struct api_call *call)
+{
+    const struct slice method = http_method(call->request);
+    const bool is_server = slice_equal_text(http_path(call->request), "*");
+    const bool is_options = slice_equal_text(method, "OPTIONS");
+    const bool is_trace = slice_equal_text(method, "TRACE");
+    const bool is_known = call->match.allow[0] != '\0';
+    if (is_known || is_trace || is_server)
+        http_add_header(call->request, "Allow", is_known ? call->match.allow : api_all_methods);
+    if (is_options && (is_known || is_server)) {
+        call->status = 204;
+        http_reply(call->request, 204, slice_of(NULL, 0));
+        return;
+    }
+    if (is_known || is_trace || is_server)
+        api_stage_error(call, 405, "Method not allowed");
+    else
+        api_stage_error(call, 404, "Not found");
+    api_send(call);
+}
+
+static bool api_check_encoding(struct api_call *call, struct err *err)
+{
+    size_t count = 0;
+    const struct slice encoding = http_header(call->request, "Content-Encoding", &count);
+    if (count == 0 || slice_equal_text(encoding, "identity"))
+        return true;
+    return api_refuse(call, err, 415, "Unsupported content encoding");
+}
+
+// Stages the handler's reply.
+static void api_run(struct api_call *call)
+{
+    struct err err;
+    call->status = 200;
+    if (!call->match.route->handler(call, &err))
+        api_stage_failure(call, &err);
+}
+
+static void api_run_deferred(void *item, struct catalog *catalog)
+{
+    struct api_call *call = item;
+    if (api_is_streamed(call)) {
+        api_ingest_finish(call);
+        return;
+    }
+    ASSERT(call->catalog == NULL);
+    call->catalog = catalog;
+    api_run(call);
+    call->catalog = NULL;
+    api_send(call);
+    http_resume(call->request);
+}
+
+// False when the organization has no place in the queue.
+static bool api_defer(struct api_call *call)
+{
+    struct api_executor *executor = call->api->executor;
+    // Another thread may end the call before api_executor_add returns.
+    const char *organization_id = call->identity.organization_id;
+    TRY(api_executor_reserve(executor, organization_id));
+    http_suspend(call->request);
+    api_executor_add(executor, organization_id, call);
+    return true;
+}
+
+static void api_complete_streamed(struct api_call *call)
+{
+    struct err err;
+    if (api_ingest_is_large(call) && api_defer(call))
+        return;
+    if (!api_ingest_complete(call, &err))
+        api_refuse_now(call, &err);
+}
+
+static void api_complete(struct http_request *request, void *context)
+{
+    (void)context;
+    struct api_call *call = http_state(request);
+    if (call->match.route == NULL) {
+        api_reply_unmatched(call);
+        return;
+    }
+    struct err err;
+    switch (call->match.route->mode) {
+    case API_MODE_STREAMED:
+        api_complete_streamed(call);
+        return;
+    case API_MODE_BUCKET:
+        api_bucket_serve(call);
+        api_return_catalog(call);
+        return;
+    case API_MODE_INLINE:
+    case API_MODE_DEFERRED:
+        break;
+    }
+    const bool is_welcome = api_check_encoding(call, &err) && api_authenticate(call, &err);
+    if (!is_welcome) {
+        api_return_catalog(call);
+        api_refuse_now(call, &err);
+        return;
+    }
+    if (call->match.route->mode == API_MODE_DEFERRED) {
+        api_return_catalog(call);
+        if (api_defer(call))
+            return;
+        call->failure = "the queue for writers is full";
+        api_stage_error(call, 503, "Overloaded");
+        api_send(call);
+        return;
+    }
+    api_run(call);
+    api_return_catalog(call);
+    api_send(call);
+}
+
+// NULL leaves a pair out.
+static const char *api_log_text(const struct api_call *call, struct slice text)
+{
+    return slice_is_empty(text) ? NULL : arena_copy_slice(call->arena, text);
+}
+
+static void api_log(const struct api_call *call, int status)
+{
+    char status_text[16];
+    char duration_text[32];
+    const int64_t now_boot_ms = clock_boot_ms(call->api->config.clock);
+    (void)snprintf(status_text, sizeof status_text, "%d", status);
+    (void)snprintf(duration_text, sizeof duration_text, "%" PRId64,
+                   now_boot_ms - call->started_boot_ms);
+    const struct api_route *route = call->match.route;
+    // The path as received, never the query: signatures and misplaced tokens are in there.
+    log_event(status >= 500 ? LOG_WARN : LOG_DEBUG, "request", "request_id",
+              api_log_text(call, api_request_id(call)), "method",
+              api_log_text(call, http_method(call->request)), "path",
+              api_log_text(call, http_path(call->request)), "route",
+              route == NULL ? NULL : route->pattern, "status", status_text, "ms", duration_text,
+              "peer", api_log_text(call, http_peer(call->request)), "organization",
+              call->identity.organization_id, "key", call->identity.key_id, "reason", call->failure,
+              NULL);
+}
+
+static void api_count(const struct api_call *call, int status)
+{
+    const struct api_route *route = call->match.route;
+    const size_t row = route == NULL ? api_route_count : (size_t)(route - api_routes);
+    const size_t class = status >= 100 && status < 600 ? (size_t)status / 100 : 0;
+    atomic_fetch_add_explicit(&call->api->request_counts[row * API_STATUS_CLASSES + class], 1,
+                              memory_order_relaxed);
+}
+
+static void api_ended(struct http_request *request, void *context)
+{
+    (void)context;
+    struct api_call *call = http_state(request);
+    if (call == NULL)
+        return;
+    const int status = http_has_reply(request) ? http_reply_status(request) : 0;
+    api_count(call, status);
+    api_log(call, status);
+    api_ingest_ended(call);
+    api_return_catalog(call);
+    json_tree_free(&call->tree);
+    buf_clear(&call->body);
+    buf_clear(&call->reply);
+    http_set_state(request, NULL);
+}
+
+static void api_error_body(int status, const char *message, struct arena *arena,
+                           struct slice *ret_body, void *context)
+{
+    (void)context;
+    struct buf body;
+    buf_init(&body, 4096);
+    api_write_error(&body, status, message, NULL);
+    const struct slice bytes = buf_slice(&body);
+    *ret_body = slice_of(arena_copy_slice(arena, bytes), bytes.size_bytes);
+    buf_clear(&body);
+}
+
+// --- Opening
+
+static bool api_base_url_is_valid(struct slice url)
+{
+    const struct slice http = slice_text("http://");
+    const struct slice https = slice_text("https://");
+    if (slice_starts_with(url, https))
+        url = slice_from(url, https.size_bytes);
+    else if (slice_starts_with(url, http))
+        url = slice_from(url, http.size_bytes);
+    else
+        return false;
+    const char *bytes = slice_chars(url);
+    for (size_t i = 0; i < url.size_bytes; i++) {
+        if (bytes[i] <= ' ' || bytes[i] >= 127 || strchr("/?#@\"\\<>", bytes[i]) != NULL)
+            return false;
+    }
+    return url.size_bytes > 0 && url.size_bytes <= 512;
+}
+
+// Without a path: the signature covers the path, and clients of Branch have none before it either.
+static bool api_set_base_urls(struct api *api, struct err *err)
+{
+    const struct option_list *given = &api->config.settings.base_urls;
+    for (size_t i = 0; i < given->count; i++) {
+        struct slice url = slice_text(given->items[i]);
+        if (url.size_bytes > 0 && slice_chars(url)[url.size_bytes - 1] == '/')
+            url = slice_part(url, 0, url.size_bytes - 1);
+        if (!api_base_url_is_valid(url))
+            return err_set(err, ERR_INVALID, "base URL %s: http(s)://HOST[:PORT] expected",
+                           given->items[i]);
+        api->base_urls.items[api->base_urls.count++] = arena_copy_slice(&api->arena, url);
+    }
+    if (api->base_urls.count > 0)
+        return true;
+    ASSERT(api->config.listen_address != NULL);
+    api->base_urls.items[api->base_urls.count++] = arena_format(
+        &api->arena, "%s://%s", api->config.tls_certificate_pem == NULL ? "http" : "https",
+        api->config.listen_address);
+    return true;
+}
+
+static bool api_start(struct api *api, struct err *err)
+{
+    const struct api_settings *settings = &api->config.settings;
+    TRY(api_set_base_urls(api, err));
+    api->handles = api_handles_new(api->config.catalog_path);
+    const struct api_executor_config executor = {
+        .catalog_path = api->config.catalog_path,
+        .thread_count = (size_t)settings->writer_count,
+        .queue_count = (size_t)settings->writer_queue_count,
+        .run = api_run_deferred,
+    };
+    TRY(api_executor_open(&executor, &api->executor, err));
+    const struct http_server_config server = {
+        .listen_fd = api->config.listen_fd,
+        .thread_count = (int)settings->thread_count,
+        .limits = settings->http,
+        .tls_certificate_pem = api->config.tls_certificate_pem,
+        .tls_key_pem = api->config.tls_key_pem,
+        .handler =
+            {
+                .context = api,
+                .head = api_head,
+                .body = api_body,
+                .complete = api_complete,
+                .ended = api_ended,
+                .error_body = api_error_body,
+            },
+    };
+    api->config.listen_fd = -1;
+    return http_server_open(&server, &api->server, err);
+}
+
+bool api_open(const struct api_config *config, struct api **ret_api, struct err *err)
+{
+    struct api *api = mem_alloc(sizeof *api);
+    api->config = *config;
+    api->started_at_ms = clock_wall_ms(config->clock);
+    api->request_counts = mem_alloc_array((api_route_count + 1) * API_STATUS_CLASSES,
+                                          sizeof *api->request_counts);
+    arena_init(&api->arena);
+    if (!api_start(api, err)) {
+        api_close(&api, 0);
+        return false;
+    }
+    *ret_api = api;
+    return true;
+}
+
+void api_close(struct api **api, int64_t drain_ms)
+{
+    struct api *closing = *api;
+    if (closing == NULL)
+        return;
+    // The server first: what it suspended is resumed by the executor and the log meanwhile.
+    http_server_close(&closing->server, drain_ms);
+    api_executor_close(&closing->executor);
+    api_handles_free(&closing->handles);
+    if (closing->config.listen_fd >= 0)
+        (void)close(closing->config.listen_fd);
+    arena_clear(&closing->arena);
+    mem_free(closing->request_counts);
+    mem_free(closing);
+    *api = NULL;
+}

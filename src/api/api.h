@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// The HTTP face of milkrun: the Branch surface, the native calls under /v1, ingest, the hosted
+// bucket with its signed URLs, and the pages for operators (/healthz, /readyz, /metrics,
+// /openapi.json). It stands between net/http_server and the catalog, the ingest log and the bucket,
+// none of which it owns. Handlers that only read run on the server's threads; those that write the
+// catalog, or may read much of it, run on a few writer threads while their connection is suspended.
+#pragma once
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/option.h"
+#include "net/http_server.h"
+
+struct api;
+struct ingest_log;
+struct store;
+
+// What an operator may set; api_options describes each and holds its default.
+struct api_settings {
+    struct option_list base_urls;
+    int64_t thread_count;
+    int64_t writer_count;
+    int64_t writer_queue_count;
+    int64_t body_bytes;
+    int64_t ingest_body_bytes;
+    int64_t gzip_request_count;
+    int64_t subscription_limit;
+    int64_t export_retention_ms;
+    struct http_limits http;
+};
+
+extern const struct option api_options[];
+extern const size_t api_option_count;
+
+#define API_URL_KEY_BYTES ((size_t)32)
+
+struct api_config {
+    struct api_settings settings;
+    const char *data_directory; // its log/ is looked at by /readyz
+    const char *catalog_path;
+    const struct clock *clock;
+    int listen_fd;              // bound and listening; taken over, also on failure
+    const char *listen_address; // host:port as clients reach it, for the base URL when none is set
+    const char *tls_certificate_pem; // NULL: plain HTTP
+    const char *tls_key_pem;
+    struct ingest_log *log;
+    struct store *bucket;
+    uint8_t url_key[API_URL_KEY_BYTES]; // what signed URLs rest on; secret
+    void (*on_change)(
+        void *context); // the catalog has work for others: a wake-up hint. May be NULL
+    void *context;
+};
+
+// Starts serving. Texts of the configuration must outlive the api. INVALID for a base URL that is
+// not http(s)://HOST[:PORT].
+NODISCARD bool api_open(const struct api_config *config, struct api **ret_api, struct err *err);
+
+// Stops accepting, lets requests in progress finish for drain_ms, and joins all threads.
+void api_close(struct api **api, int64_t drain_ms);

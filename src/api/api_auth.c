@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/api_auth.h"
+
+#include <inttypes.h>
+#include <strings.h>
+
+#include "api/api_media.h"
+#include "api/api_reply.h"
+#include "base/check.h"
+
+static struct slice api_bearer(struct slice authorization)
+{
+    static const char scheme[] = "Bearer ";
+    const size_t size = sizeof scheme - 1;
+    if (authorization.size_bytes < size || strncasecmp(authorization.data, scheme, size) != 0)
+        return slice_of(NULL, 0);
+    return api_trimmed(slice_from(authorization, size));
+}
+
+bool api_credentials_token(const struct api_credentials *credentials, struct slice *ret_token,
+                           struct err *err)
+{
+    if (credentials->access_token_count > 1)
+        return err_set(err, ERR_INVALID, "Duplicate header: access-token");
+    if (credentials->authorization_count > 1)
+        return err_set(err, ERR_INVALID, "Duplicate header: authorization");
+    const struct slice access = api_trimmed(credentials->access_token);
+    const struct slice bearer = api_bearer(api_trimmed(credentials->authorization));
+    if (!slice_is_empty(access) && !slice_is_empty(bearer) && !slice_equal(access, bearer))
+        return err_set(err, ERR_INVALID, "Ambiguous credentials");
+    *ret_token = slice_is_empty(access) ? bearer : access;
+    return true;
+}
+
+static enum api_access api_access_of(const struct api_call *call)
+{
+    return call->match.route->access;
+}
+
+static bool api_refuse_token(struct api_call *call, struct err *err)
+{
+    switch (api_access_of(call)) {
+    case API_ACCESS_BRANCH:
+        return api_refuse(call, err, 400, API_TEXT_AUTHENTICATION);
+    case API_ACCESS_SUBSCRIBE: // 0: the number of nobody
+        return api_refuse(call, err, 401, "Auth Client didn't return anything for the user id: 0.");
+    case API_ACCESS_NATIVE:
+    case API_ACCESS_ADMIN:
+    case API_ACCESS_INGEST:
+    case API_ACCESS_PUBLIC:
+    case API_ACCESS_SIGNED:
+        break;
+    }
+    return api_refuse(call, err, 401, API_TEXT_AUTHENTICATION);
+}
+
+static bool api_refuse_permission(struct api_call *call, struct err *err)
+{
+    switch (api_access_of(call)) {
+    case API_ACCESS_BRANCH:
+        return api_refuse(call, err, 400, API_TEXT_AUTHENTICATION);
+    case API_ACCESS_SUBSCRIBE:
+        return api_refuse(call, err, 404, "Not authorized for the user id: %" PRId64 ".",
+                          call->identity.user_id);
+    case API_ACCESS_NATIVE:
+    case API_ACCESS_ADMIN:
+    case API_ACCESS_INGEST:
+    case API_ACCESS_PUBLIC:
+    case API_ACCESS_SIGNED:
+        break;
+    }
+    const unsigned wanted = call->match.route->permissions;
+    const unsigned lowest = wanted & (~wanted + 1);
+    return api_refuse(call, err, 403, "Token lacks permission: %s",
+                      tenant_permission_name((enum tenant_permission)lowest));
+}
+
+// An app or organization that is not the caller's, or is none.
+static bool api_refuse_scope(struct api_call *call, struct err *err)
+{
+    if (api_access_of(call) == API_ACCESS_INGEST)
+        return api_refuse(call, err, 404, "App not found");
+    if (api_access_of(call) == API_ACCESS_NATIVE)
+        return api_refuse(call, err, 404, "Not found");
+    return api_refuse_permission(call, err);
+}
+
+static bool api_verify(struct api_call *call, struct err *err)
+{
+    struct api_credentials credentials = {0};
+    credentials.access_token = http_header(call->request, "Access-Token",
+                                           &credentials.access_token_count);
+    credentials.authorization = http_header(call->request, "Authorization",
+                                            &credentials.authorization_count);
+    struct slice token;
+    if (!api_credentials_token(&credentials, &token, err)) {
+        call->refusal_status = 400;
+        return false;
+    }
+    if (slice_is_empty(token))
+        return api_refuse_token(call, err);
+    TRY(api_call_catalog(call, err));
+    if (tenant_verify(call->catalog, token, call->now_ms, call->arena, &call->identity, err))
+        return true;
+    return err->kind == ERR_DENIED ? api_refuse_token(call, err) : false;
+}
+
+// Looks the app up also when the token is bound to another one, so that time tells nothing.
+static bool api_scope_app(struct api_call *call, struct slice app_id, struct err *err)
+{
+    const struct tenant_identity *identity = &call->identity;
+    const char *wanted = arena_copy_slice(call->arena, app_id);
+    struct tenant_app app;
+    if (!tenant_get_app(call->catalog, identity->organization_id, wanted, call->arena, &app, err))
+        return err->kind == ERR_NOT_FOUND ? api_refuse_scope(call, err) : false;
+    if (identity->app_id != NULL && strcmp(identity->app_id, app.id) != 0)
+        return api_refuse_scope(call, err);
+    call->app_id = app.id;
+    return true;
+}
+
+static bool api_scope_branch(struct api_call *call, struct err *err)
+{
+    struct slice app_id;
+    struct slice organization_id;
+    TRY(api_call_query(call, "app_id", &app_id, err));
+    TRY(api_call_query(call, "organization_id", &organization_id, err));
+    if (slice_is_empty(app_id) && slice_is_empty(organization_id))
+        return api_refuse(call, err, 400, "Missing required parameter: app_id");
+    if (call->identity.organization_id == NULL)
+        return api_refuse_scope(call, err);
+    if (!slice_is_empty(organization_id) &&
+        !slice_equal_text(organization_id, call->identity.organization_id))
+        return api_refuse_scope(call, err);
+    if (!slice_is_empty(app_id))
+        return api_scope_app(call, app_id, err);
+    call->app_id = call->identity.app_id;
+    return true;
+}
+
+static bool api_scope_native(struct api_call *call, struct err *err)
+{
+    if (call->identity.organization_id == NULL)
+        return api_refuse_permission(call, err);
+    struct slice app_id;
+    TRY(api_call_query(call, "app_id", &app_id, err));
+    if (!slice_is_empty(app_id))
+        return api_scope_app(call, app_id, err);
+    call->app_id = call->identity.app_id;
+    return true;
+}
+
+// Operators may name any app, or none when each line does.
+static bool api_scope_ingest(struct api_call *call, struct err *err)
+{
+    struct slice app_id;
+    TRY(api_call_query(call, "app_id", &app_id, err));
+    if (call->identity.organization_id != NULL) {
+        if (!api_may(call, TENANT_INGEST))
+            return api_refuse_permission(call, err);
+        if (slice_is_empty(app_id))
+            return api_refuse(call, err, 400, "Missing required parameter: app_id");
+        return api_scope_app(call, app_id, err);
+    }
+    if (!api_may(call, TENANT_OPERATOR_INGEST))
+        return api_refuse_permission(call, err);
+    if (slice_is_empty(app_id))
+        return true;
+    const char *wanted = arena_copy_slice(call->arena, app_id);
+    struct tenant_app app;
+    if (!tenant_get_any_app(call->catalog, wanted, call->arena, &app, err))
+        return err->kind == ERR_NOT_FOUND ? api_refuse_scope(call, err) : false;
+    call->identity.organization_id = app.organization_id;
+    call->app_id = app.id;
+    return true;
+}
+
+bool api_authenticate(struct api_call *call, struct err *err)
+{
+    const struct api_route *route = call->match.route;
+    ASSERT(route != NULL);
+    if (route->access == API_ACCESS_PUBLIC || route->access == API_ACCESS_SIGNED)
+        return true;
+    TRY(api_verify(call, err));
+    if (!api_may(call, route->permissions))
+        return api_refuse_permission(call, err);
+    switch (route->access) {
+    case API_ACCESS_BRANCH:
+    case API_ACCESS_SUBSCRIBE:
+        return api_scope_branch(call, err);
+    case API_ACCESS_NATIVE:
+        return api_scope_native(call, err);
+    case API_ACCESS_INGEST:
+        return api_scope_ingest(call, err);
+    case API_ACCESS_ADMIN: // an organization's token is no operator's, whatever it was given
+        return call->identity.organization_id == NULL || api_refuse_permission(call, err);
+    case API_ACCESS_PUBLIC:
+    case API_ACCESS_SIGNED:
+        break;
+    }
+    return true;
+}

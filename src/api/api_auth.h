@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who calls, and what of the tenants' things the call may see. What is foreign and what does not
+// exist get the same answer, byte for byte.
+#pragma once
+
+#include "api/api_internal.h"
+
+// Header fields as received; counts say how many there were.
+struct api_credentials {
+    struct slice access_token;
+    size_t access_token_count;
+    struct slice authorization;
+    size_t authorization_count;
+};
+
+// The token of a request: Access-Token, or Authorization: Bearer. Empty when there is none (other
+// schemes are not ours). INVALID: "Duplicate header: access-token", "Ambiguous credentials".
+NODISCARD bool api_credentials_token(const struct api_credentials *credentials,
+                                     struct slice *ret_token, struct err *err);
+
+// Sets call->identity and call->app_id by the rules of the route's access.
+NODISCARD bool api_authenticate(struct api_call *call, struct err *err);
+
+static inline bool api_may(const struct api_call *call, unsigned permissions)
+{
+    return (call->identity.permissions & permissions) != 0;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// What handlers share: the catalog handle, parameters, and the body as JSON.
+#include "api/api_handles.h"
+#include "api/api_internal.h"
+#include "api/api_reply.h"
+#include "base/check.h"
+
+#define API_FIELDS_MAX ((size_t)1000) // of one object of a body
+
+bool api_call_catalog(struct api_call *call, struct err *err)
+{
+    if (call->catalog != NULL)
+        return true;
+    TRY(api_handles_take(call->api->handles, &call->catalog, err));
+    call->is_catalog_borrowed = true;
+    return true;
+}
+
+const char *api_call_param(const struct api_call *call, size_t index)
+{
+    ASSERT(index < API_ROUTE_PARAMS_MAX);
+    return arena_copy_slice(call->arena, call->match.params[index]);
+}
+
+static void api_check_field_count(struct slice key, const struct json_node *value, void *context)
+{
+    (void)key;
+    size_t *largest = context;
+    const size_t count = json_node_kind(value) == JSON_KIND_OBJECT ? json_node_count(value) : 0;
+    if (count > *largest)
+        *largest = count;
+}
+
+bool api_call_object(struct api_call *call, const struct json_node **ret_object, struct err *err)
+{
+    ASSERT(call->tree == NULL);
+    TRY(json_tree_parse(buf_slice(&call->body), &call->tree, err));
+    const struct json_node *root = json_tree_root(call->tree);
+    if (json_node_kind(root) != JSON_KIND_OBJECT)
+        return api_refuse(call, err, 400, "JSON object expected");
+    size_t largest = json_node_count(root);
+    json_node_each(root, api_check_field_count, &largest);
+    if (largest > API_FIELDS_MAX)
+        return api_refuse(call, err, 400, "Too many fields");
+    *ret_object = root;
+    return true;
+}
+
+bool api_call_text_member(struct api_call *call, const struct json_node *object, const char *name,
+                          struct slice *ret_text, struct err *err)
+{
+    const struct json_node *node = json_node_get(object, name);
+    if (json_node_kind(node) == JSON_KIND_NULL)
+        return api_refuse(call, err, 400, "Missing required field: %s", name);
+    if (json_node_kind(node) != JSON_KIND_TEXT || slice_is_empty(json_node_text(node)))
+        return api_refuse(call, err, 400, "Invalid type: string expected");
+    *ret_text = json_node_text(node);
+    return true;
+}
+
+static bool api_has_control(struct slice text)
+{
+    const unsigned char *bytes = text.data;
+    for (size_t i = 0; i < text.size_bytes; i++) {
+        if (bytes[i] < ' ' || bytes[i] == 127)
+            return true;
+    }
+    return false;
+}
+
+bool api_call_query(struct api_call *call, const char *name, struct slice *ret_value,
+                    struct err *err)
+{
+    size_t count = 0;
+    const struct slice value = http_query(call->request, name, &count);
+    if (count > 1)
+        return api_refuse(call, err, 400, "Duplicate parameter: %s", name);
+    if (count == 1 && api_has_control(value))
+        return api_refuse(call, err, 400, "Invalid parameter: %s", name);
+    *ret_value = count == 0 ? slice_of(NULL, 0) : value;
+    return true;
+}
+
+struct slice api_request_id(const struct api_call *call)
+{
+    return http_header(call->request, "X-Request-Id", NULL);
+}
+
+void api_call_changed(const struct api_call *call)
+{
+    const struct api_config *config = &call->api->config;
+    if (config->on_change != NULL)
+        config->on_change(config->context);
+}

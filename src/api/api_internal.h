@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shared by the files of this folder alone: the server's state and the state of one call.
+#pragma once
+
+#include <stdatomic.h>
+
+#include "api/api.h"
+#include "api/api_route.h"
+#include "base/json_text.h"
+#include "base/json_tree.h"
+#include "catalog/jobs.h"
+#include "catalog/subscriptions.h"
+#include "catalog/tenants.h"
+#include "catalog/topics.h"
+
+struct api_executor;
+struct api_handles;
+struct api_ingest;
+
+#define API_STATUS_CLASSES ((size_t)6) // index: status / 100
+
+struct api {
+    struct api_config config;
+    struct option_list base_urls; // without a slash at the end; the first one mints
+    struct arena arena;           // texts of base_urls
+    struct api_handles *handles;
+    struct api_executor *executor;
+    struct http_server *server;
+    atomic_int_fast64_t gzip_count;       // gzip bodies in progress
+    atomic_uint_fast64_t *request_counts; // [route, one more for "no route"][status class]
+    int64_t started_at_ms;
+};
+
+// One request from head to ended. Lives in the request's arena.
+struct api_call {
+    struct api *api;
+    struct http_request *request;
+    struct arena *arena; // of the request
+    struct api_match match;
+    int64_t now_ms; // the one time that the call goes by
+    int64_t started_boot_ms;
+    struct catalog *catalog;  // NULL until api_call_catalog; of the running thread
+    bool is_catalog_borrowed; // goes back to the pool
+    struct tenant_identity identity;
+    const char *app_id; // what the call may see; NULL: all apps of the organization
+    struct buf body;
+    struct json_tree *tree; // of the body
+    struct api_ingest *ingest;
+    uint8_t url_secret[32]; // of the calling token's signed URLs
+    bool has_url_secret;
+    // The reply under construction.
+    int status;
+    struct buf reply;
+    struct json_text json; // writes into reply
+    const char *content_type;
+    int refusal_status;                         // what a failure is answered with; 0: by its kind
+    const struct report_bad_fields *bad_fields; // more errors of a 400
+    const char *failure;                        // of a 5xx, for the log; NULL: none
+};
+
+// A catalog handle for the thread that runs the call, taken from the pool at first need.
+NODISCARD bool api_call_catalog(struct api_call *call, struct err *err);
+
+// Path parameter, as text.
+const char *api_call_param(const struct api_call *call, size_t index);
+
+// The body as a JSON object; refused otherwise.
+NODISCARD bool api_call_object(struct api_call *call, const struct json_node **ret_object,
+                               struct err *err);
+// Member of an object that must be a text that is not empty. "Missing required field: NAME",
+// "Invalid type: string expected".
+NODISCARD bool api_call_text_member(struct api_call *call, const struct json_node *object,
+                                    const char *name, struct slice *ret_text, struct err *err);
+// A query parameter that may come once at most: "Duplicate parameter: NAME", "Invalid parameter:
+// NAME" (control characters). Empty when absent.
+NODISCARD bool api_call_query(struct api_call *call, const char *name, struct slice *ret_value,
+                              struct err *err);
+
+// Of the log and of the bucket's errors.
+struct slice api_request_id(const struct api_call *call);
+
+// Tells the other processes that the catalog has work for them.
+void api_call_changed(const struct api_call *call);
+
+// --- Handlers: they stage a 200 in call->json, or fail.
+
+bool api_subscribe(struct api_call *call, struct err *err);
+bool api_subscription_get(struct api_call *call, struct err *err);
+bool api_subscription_delete(struct api_call *call, struct err *err);
+bool api_subscription_list(struct api_call *call, struct err *err);
+bool api_subscription_external_id(struct api_call *call, struct err *err);
+bool api_subscription_backfill(struct api_call *call, struct err *err);
+bool api_job_list(struct api_call *call, struct err *err);
+bool api_job_get(struct api_call *call, struct err *err);
+bool api_native_job_get(struct api_call *call, struct err *err);
+bool api_native_job_manifest(struct api_call *call, struct err *err);
+bool api_native_job_retry(struct api_call *call, struct err *err);
+bool api_ledger_windows(struct api_call *call, struct err *err);
+bool api_ledger_gaps(struct api_call *call, struct err *err);
+bool api_topic_list(struct api_call *call, struct err *err);
+bool api_topic_get(struct api_call *call, struct err *err);
+bool api_topic_declare(struct api_call *call, struct err *err);
+bool api_admin_organization_create(struct api_call *call, struct err *err);
+bool api_admin_organization_list(struct api_call *call, struct err *err);
+bool api_admin_app_create(struct api_call *call, struct err *err);
+bool api_admin_app_list(struct api_call *call, struct err *err);
+bool api_admin_token_create(struct api_call *call, struct err *err);
+bool api_admin_token_list(struct api_call *call, struct err *err);
+bool api_admin_token_revoke(struct api_call *call, struct err *err);
+bool api_healthz(struct api_call *call, struct err *err);
+bool api_readyz(struct api_call *call, struct err *err);
+bool api_metrics(struct api_call *call, struct err *err);
+bool api_openapi(struct api_call *call, struct err *err);
+
+// --- Ingest streams its body, so it has a part in each step (api_ingest.c).
+
+bool api_ingest_head(struct api_call *call, struct err *err);
+bool api_ingest_body(struct api_call *call, struct slice bytes, struct err *err);
+// Suspends the connection when it returns true; the reply follows from the committer.
+bool api_ingest_complete(struct api_call *call, struct err *err);
+// Whether completing would keep its thread waiting for the disk.
+bool api_ingest_is_large(const struct api_call *call);
+// As api_ingest_complete, on a writer thread, when the connection is suspended already.
+void api_ingest_finish(struct api_call *call);
+void api_ingest_ended(struct api_call *call);
+
+// --- The hosted bucket replies by itself (api_bucket.c).
+void api_bucket_serve(struct api_call *call);

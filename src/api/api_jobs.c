@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls about jobs. The Branch surface asks below a subscription, the native one by job id alone.
+#include "api/api_reply.h"
+#include "api/api_write.h"
+#include "base/number.h"
+
+#define API_JOBS_LIMIT_MAX INT64_C(10000)
+
+static bool api_limit_parameter(struct api_call *call, size_t *ret_limit, struct err *err)
+{
+    size_t count = 0;
+    struct slice text;
+    (void)http_query(call->request, "limit", &count);
+    if (count == 0)
+        return true;
+    int64_t limit = 0;
+    TRY(api_call_query(call, "limit", &text, err));
+    if (!number_parse_int64(text, &limit) || limit < 1 || limit > API_JOBS_LIMIT_MAX)
+        return api_refuse(call, err, 400, "Invalid parameter: limit");
+    *ret_limit = (size_t)limit;
+    return true;
+}
+
+static bool api_is_hosted(const struct subscription *subscription)
+{
+    return subscription->report.destination == REPORT_BRANCH;
+}
+
+static bool api_job_subscription(struct api_call *call, struct subscription *ret_subscription,
+                                 struct err *err)
+{
+    TRY(api_call_catalog(call, err));
+    return subscription_get(call->catalog, call->identity.organization_id, call->app_id,
+                            call->match.params[0], call->arena, ret_subscription, err);
+}
+
+bool api_job_list(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    struct job *jobs = NULL;
+    size_t count = 0;
+    size_t limit = SIZE_MAX;
+    TRY(api_limit_parameter(call, &limit, err));
+    TRY(api_job_subscription(call, &subscription, err));
+    const int64_t since_ms = call->now_ms - call->api->config.settings.export_retention_ms;
+    TRY(job_list(call->catalog, subscription.id, since_ms, call->arena, &jobs, &count, err));
+    json_text_open(&call->json, '[');
+    for (size_t i = 0; i < count && i < limit; i++)
+        api_write_job(call, &jobs[i], api_is_hosted(&subscription));
+    json_text_close(&call->json, ']');
+    return true;
+}
+
+bool api_job_get(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    struct job job = {0};
+    TRY(api_job_subscription(call, &subscription, err));
+    TRY(job_get(call->catalog, call->identity.organization_id, slice_text(subscription.id),
+                call->match.params[1], call->arena, &job, err));
+    api_write_job(call, &job, api_is_hosted(&subscription));
+    return true;
+}
+
+// The job together with its subscription, which says what app it is of and where its files are.
+static bool api_native_job(struct api_call *call, struct subscription *ret_subscription,
+                           struct job *ret_job, struct err *err)
+{
+    TRY(api_call_catalog(call, err));
+    TRY(job_get(call->catalog, call->identity.organization_id, slice_of(NULL, 0),
+                call->match.params[0], call->arena, ret_job, err));
+    return subscription_get(call->catalog, call->identity.organization_id, call->app_id,
+                            slice_text(ret_job->subscription_id), call->arena, ret_subscription,
+                            err);
+}
+
+bool api_native_job_get(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    struct job job = {0};
+    TRY(api_native_job(call, &subscription, &job, err));
+    api_write_native_job(call, &job, api_is_hosted(&subscription));
+    return true;
+}
+
+bool api_native_job_manifest(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    struct job job = {0};
+    const char *manifest = NULL;
+    TRY(api_native_job(call, &subscription, &job, err));
+    TRY(job_get_manifest(call->catalog, call->identity.organization_id, call->match.params[0],
+                         call->arena, &manifest, err));
+    json_text_raw(&call->json, slice_text(manifest));
+    return true;
+}
+
+bool api_native_job_retry(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    struct job failed = {0};
+    struct job job = {0};
+    TRY(api_native_job(call, &subscription, &failed, err));
+    TRY(job_retry(call->catalog, call->identity.organization_id, call->match.params[0],
+                  call->now_ms, call->arena, &job, err));
+    api_write_native_job(call, &job, api_is_hosted(&subscription));
+    api_call_changed(call);
+    return true;
+}

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Calls about existing subscriptions, of both surfaces.
+#include "api/api_internal.h"
+#include "api/api_reply.h"
+#include "api/api_write.h"
+#include "base/civil.h"
+
+static bool api_is_native(const struct api_call *call)
+{
+    return call->match.route->access == API_ACCESS_NATIVE;
+}
+
+static void api_write_subscription(const struct api_call *call, struct json_text *json,
+                                   const struct subscription *subscription)
+{
+    const char *status = subscription_status_name(subscription->status);
+    json_text_open(json, '{');
+    json_text_member_text(json, "subscription_id", subscription->id);
+    json_text_member_text(json, "status", status);
+    if (subscription->reason != NULL)
+        json_text_member_text(json, "reason", subscription->reason);
+    json_text_key(json, "report");
+    json_text_open(json, '{');
+    report_write_members(&subscription->report, json);
+    json_text_member_text(json, "subscription_status", status);
+    json_text_close(json, '}');
+    json_text_key(json, "destination");
+    json_text_raw(json, slice_text(subscription->report.destination_json));
+    if (api_is_native(call)) {
+        json_text_member_text(json, "app_id", subscription->app_id);
+        json_text_member_int64(json, "version", subscription->version);
+        api_write_time(json, "created_at", subscription->created_at_ms);
+        if (subscription->deactivated_at_ms != 0)
+            api_write_time(json, "deactivated_at", subscription->deactivated_at_ms);
+    }
+    json_text_close(json, '}');
+}
+
+static bool api_find_subscription(struct api_call *call, struct subscription *ret_subscription,
+                                  struct err *err)
+{
+    TRY(api_call_catalog(call, err));
+    return subscription_get(call->catalog, call->identity.organization_id, call->app_id,
+                            call->match.params[0], call->arena, ret_subscription, err);
+}
+
+bool api_subscription_get(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    TRY(api_find_subscription(call, &subscription, err));
+    api_write_subscription(call, &call->json, &subscription);
+    return true;
+}
+
+bool api_subscription_list(struct api_call *call, struct err *err)
+{
+    struct subscription *subscriptions = NULL;
+    size_t count = 0;
+    TRY(api_call_catalog(call, err));
+    TRY(subscription_list(call->catalog, call->identity.organization_id, call->app_id, call->arena,
+                          &subscriptions, &count, err));
+    json_text_open(&call->json, '[');
+    for (size_t i = 0; i < count; i++)
+        api_write_subscription(call, &call->json, &subscriptions[i]);
+    json_text_close(&call->json, ']');
+    return true;
+}
+
+bool api_subscription_delete(struct api_call *call, struct err *err)
+{
+    TRY(subscription_deactivate(call->catalog, call->identity.organization_id, call->app_id,
+                                call->match.params[0], call->now_ms, err));
+    json_text_open(&call->json, '{');
+    json_text_member_text(&call->json, "status", "SUCCESS");
+    json_text_member_text(&call->json, "description", "Subscription deactivated successfully");
+    json_text_close(&call->json, '}');
+    api_call_changed(call);
+    return true;
+}
+
+bool api_subscription_external_id(struct api_call *call, struct err *err)
+{
+    struct tenant_organization organization = {0};
+    TRY(api_call_catalog(call, err));
+    TRY(tenant_get_organization(call->catalog, call->identity.organization_id, call->arena,
+                                &organization, err));
+    json_text_open(&call->json, '{');
+    json_text_member_text(&call->json, "external_id", organization.external_id);
+    json_text_close(&call->json, '}');
+    return true;
+}
+
+static bool api_date_member(struct api_call *call, const struct json_node *body, const char *name,
+                            int64_t *ret_time_ms, struct err *err)
+{
+    struct slice text;
+    TRY(api_call_text_member(call, body, name, &text, err));
+    if (!civil_parse(text, ret_time_ms))
+        return api_refuse(call, err, 400, "Invalid date");
+    return true;
+}
+
+bool api_subscription_backfill(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    const struct json_node *body = NULL;
+    int64_t start_ms = 0;
+    int64_t end_ms = 0;
+    int64_t window_count = 0;
+    int64_t created_count = 0;
+    TRY(api_find_subscription(call, &subscription, err));
+    TRY(api_call_object(call, &body, err));
+    TRY(api_date_member(call, body, "start_date", &start_ms, err));
+    TRY(api_date_member(call, body, "end_date", &end_ms, err));
+    if (subscription.status == SUBSCRIPTION_INACTIVE || subscription.status == SUBSCRIPTION_FAILED)
+        return api_refuse(call, err, 409, "Subscription is not active");
+    TRY(job_backfill(call->catalog, subscription.id, start_ms, end_ms, call->now_ms, &window_count,
+                     &created_count, err));
+    json_text_open(&call->json, '{');
+    json_text_member_int64(&call->json, "windows", window_count);
+    json_text_member_int64(&call->json, "created", created_count);
+    json_text_close(&call->json, '}');
+    api_call_changed(call);
+    return true;
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pieces of replies that several calls share.
+#pragma once
+
+#include "api/api_internal.h"
+
+// "2023-05-19T00:00:00.000-00:00"
+void api_write_time(struct json_text *json, const char *key, int64_t time_ms);
+
+// The documented job body. URLs are signed for the calling token, and only made for files of the
+// hosted bucket that may still be fetched.
+void api_write_job(struct api_call *call, const struct job *job, bool is_hosted);
+
+// As api_write_job, with the ids and times that the native calls add.
+void api_write_native_job(struct api_call *call, const struct job *job, bool is_hosted);
+
+// What the URLs of a token are signed with.
+void api_url_secret(const struct api *api, const char *key_id, uint8_t ret_secret[32]);
+
+#define API_URL_REGION "us-east-1"

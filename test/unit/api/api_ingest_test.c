@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ingest through a real server and a real log.
+#include "api_fixture.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/gzip.h"
+#include "base/mem.h"
+
+#define NDJSON "Content-Type: application/x-ndjson\r\n"
+#define LINE   "{\"timestamp\":1795429100000,\"id\":\"e1\",\"name\":\"PURCHASE\"}\n"
+
+static const char *events_target(struct fixture *fixture, const char *more)
+{
+    return fixture_format(fixture, "/v1/events/eo_install?app_id=%s%s", fixture->mine.app_id, more);
+}
+
+static struct fixture_reply ingest_to(struct fixture *fixture, const char *target,
+                                      const char *token, const char *headers, struct slice body)
+{
+    return fixture_call(fixture, "POST", target,
+                        fixture_format(fixture, "access-token: %s\r\n%s", token, headers), body);
+}
+
+static struct fixture_reply ingest(struct fixture *fixture, const char *headers, struct slice body)
+{
+    return ingest_to(fixture, events_target(fixture, ""), fixture->mine.token, headers, body);
+}
+
+static int64_t event_count(const struct fixture *fixture)
+{
+    return ingest_log_stats(fixture->log).event_count;
+}
+
+static void assert_accepted(const struct fixture_reply *reply, int64_t count)
+{
+    if (reply->status != 200)
+        fail_msg("%s", slice_chars(reply->body));
+    assert_int_equal(json_node_int64(json_node_get(reply->json, "accepted")), count);
+}
+
+static void events_are_taken(void **state)
+{
+    struct fixture *fixture = *state;
+    struct fixture_reply reply = ingest(fixture, NDJSON, slice_text(LINE LINE));
+    assert_string_equal(slice_chars(reply.body), "{\"accepted\":2}");
+    reply = ingest(fixture, "Content-Type: application/json; charset=utf-8\r\n",
+                   slice_text("{\"timestamp\":\"2026-11-23T10:00:00Z\"}"));
+    assert_accepted(&reply, 1);
+    reply = ingest(fixture, "Content-Type: application/ndjson\r\nContent-Encoding: identity\r\n",
+                   slice_text("\n" LINE "\r\n" LINE));
+    assert_accepted(&reply, 2);
+    assert_int_equal(event_count(fixture), 5);
+    assert_int_equal(ingest_log_last_seq(fixture->log), 5);
+}
+
+static void bad_lines_are_named(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        const char *body;
+        const char *message;
+    } rows[] = {
+        {"", "No events in request"},
+        {"\n\r\n\n", "No events in request"},
+        {LINE "{\n", "Invalid event on line 2"},
+        {"{\"id\":\"a\"}", "Missing field on line 1: timestamp"},
+        {"{\"timestamp\":1795429100000,\"a\":1,\"a\":2}", "Duplicate field on line 1"},
+        {"{\"timestamp\":0}", "Timestamp out of range on line 1"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        const struct fixture_reply reply = ingest(fixture, NDJSON, slice_text(rows[i].body));
+        assert_int_equal(reply.status, 400);
+        if (i != 5) // which of the two words a zero gets is the scanner's affair
+            fixture_assert_error(&reply, 400, rows[i].message);
+    }
+    assert_int_equal(event_count(fixture), 0);
+    const struct fixture_reply partial = ingest_to(fixture, events_target(fixture, "&mode=partial"),
+                                                   fixture->mine.token, NDJSON,
+                                                   slice_text(LINE "{\n" LINE));
+    assert_accepted(&partial, 2);
+    const struct json_node *rejected = json_node_get(partial.json, "rejected");
+    assert_int_equal(json_node_count(rejected), 1);
+    assert_int_equal(json_node_int64(json_node_get(json_node_at(rejected, 0), "line")), 2);
+    const struct fixture_reply mode = ingest_to(fixture, events_target(fixture, "&mode=all"),
+                                                fixture->mine.token, NDJSON, slice_text(LINE));
+    fixture_assert_error(&mode, 400, "Invalid parameter: mode");
+}
+
+static void an_oversized_line_is_413(void **state)
+{
+    struct fixture *fixture = *state;
+    const size_t size = 1024 * 1024 + 1;
+    char *line = mem_alloc(size);
+    memset(line, ' ', size);
+    memcpy(line, "{\"timestamp\":1795429100000", 26);
+    line[size - 1] = '}';
+    const struct fixture_reply reply = ingest(fixture, NDJSON, slice_of(line, size));
+    fixture_assert_error(&reply, 413, "Event too large on line 1");
+    mem_free(line);
+}
+
+static void media_types_are_checked(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const headers[] = {"", "Content-Type: text/plain\r\n",
+                                          "Content-Type: multipart/form-data; boundary=x\r\n",
+                                          "Content-Type: application/x-www-form-urlencoded\r\n"};
+    for (size_t i = 0; i < ARRAY_COUNT(headers); i++) {
+        const struct fixture_reply reply = ingest(fixture, headers[i], slice_text(LINE));
+        fixture_assert_error(&reply, 415, "Unsupported media type");
+    }
+    static const char *const codings[] = {"gzip, gzip", "br", "deflate"};
+    for (size_t i = 0; i < ARRAY_COUNT(codings); i++) {
+        const struct fixture_reply reply =
+            ingest(fixture, fixture_format(fixture, NDJSON "Content-Encoding: %s\r\n", codings[i]),
+                   slice_text(LINE));
+        fixture_assert_error(&reply, 415, "Unsupported content encoding");
+    }
+}
+
+static void tokens_and_apps_are_checked(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct slice line = slice_text(LINE);
+    const char *export_only = fixture_token(fixture, &fixture->mine, NULL, TENANT_EXPORT);
+    const char *own = events_target(fixture, "");
+    struct fixture_reply reply = ingest_to(fixture, own, export_only, NDJSON, line);
+    fixture_assert_error(&reply, 403, "Token lacks permission: ingest");
+    reply = fixture_call(fixture, "POST", own, NDJSON, line);
+    fixture_assert_error(&reply, 401, "Authentication failed !");
+    reply = ingest_to(fixture, "/v1/events/eo_install", fixture->mine.token, NDJSON, line);
+    fixture_assert_error(&reply, 400, "Missing required parameter: app_id");
+    reply = ingest_to(
+        fixture, fixture_format(fixture, "/v1/events/eo_install?app_id=%s", fixture->theirs.app_id),
+        fixture->mine.token, NDJSON, line);
+    fixture_assert_error(&reply, 404, "App not found");
+    const struct fixture_reply unknown =
+        ingest_to(fixture, "/v1/events/eo_install?app_id=123456789012345678", fixture->mine.token,
+                  NDJSON, line);
+    fixture_assert_same(fixture, &reply, &unknown);
+    reply = ingest_to(fixture,
+                      fixture_format(fixture, "/v1/events/a%%20b?app_id=%s", fixture->mine.app_id),
+                      fixture->mine.token, NDJSON, line);
+    fixture_assert_error(&reply, 400, "Invalid topic name");
+    assert_int_equal(event_count(fixture), 0);
+}
+
+static void operators_name_the_app_in_each_line(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *body = fixture_format(fixture,
+                                      "{\"timestamp\":1795429100000,\"app_id\":\"%s\"}\n"
+                                      "{\"timestamp\":1795429100000,\"app_id\":\"%s\"}\n",
+                                      fixture->mine.app_id, fixture->theirs.app_id);
+    struct fixture_reply reply = ingest_to(fixture, "/v1/events/eo_install", fixture->admin_token,
+                                           NDJSON, slice_text(body));
+    assert_accepted(&reply, 2);
+    reply = ingest_to(fixture, events_target(fixture, ""), fixture->admin_token, NDJSON,
+                      slice_text(LINE));
+    assert_accepted(&reply, 1);
+    reply = ingest_to(fixture, "/v1/events/eo_install?app_id=1", fixture->admin_token, NDJSON,
+                      slice_text(LINE));
+    fixture_assert_error(&reply, 404, "App not found");
+}
+
+static void a_key_replays_the_first_answer(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *headers = NDJSON "Idempotency-Key: import 7\r\n";
+    struct fixture_reply reply = ingest(fixture, headers, slice_text(LINE));
+    assert_accepted(&reply, 1);
+    reply = ingest(fixture, headers, slice_text(LINE));
+    assert_accepted(&reply, 1);
+    assert_int_equal(event_count(fixture), 1);
+    reply = ingest(fixture, headers, slice_text(LINE LINE));
+    fixture_assert_error(&reply, 409, "Idempotency-Key reused with a different request");
+    char key[130];
+    memset(key, 'k', sizeof key - 1);
+    key[129] = '\0';
+    reply = ingest(fixture, fixture_format(fixture, NDJSON "Idempotency-Key: %s\r\n", key),
+                   slice_text(LINE));
+    fixture_assert_error(&reply, 400, "Invalid Idempotency-Key");
+    key[128] = '\0';
+    reply = ingest(fixture, fixture_format(fixture, NDJSON "Idempotency-Key: %s\r\n", key),
+                   slice_text(LINE));
+    assert_accepted(&reply, 1);
+    reply = ingest(fixture, NDJSON "Idempotency-Key:\r\n", slice_text(LINE));
+    fixture_assert_error(&reply, 400, "Invalid Idempotency-Key");
+    reply = ingest(fixture, NDJSON "Idempotency-Key: a\r\nIdempotency-Key: a\r\n",
+                   slice_text(LINE));
+    fixture_assert_error(&reply, 400, "Duplicate header: idempotency-key");
+}
+
+// One member; returns its size.
+static size_t make_gzip(struct slice input, uint8_t *ret_bytes)
+{
+    struct gzip_deflater *deflater = gzip_deflater_new();
+    uint32_t crc = 0;
+    gzip_write_header(ret_bytes);
+    size_t size = GZIP_HEADER_BYTES;
+    if (input.size_bytes > 0)
+        size += gzip_deflate_block(deflater, input, ret_bytes + size, &crc);
+    gzip_write_trailer(crc, input.size_bytes, ret_bytes + size);
+    gzip_deflater_free(&deflater);
+    return size + GZIP_TRAILER_BYTES;
+}
+
+static void gzip_bodies_are_decoded(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *headers = NDJSON "Content-Encoding: gzip\r\n";
+    uint8_t *bytes = mem_alloc(2 * (GZIP_BLOCK_OUTPUT_BYTES + 64));
+    const size_t size = make_gzip(slice_text(LINE LINE LINE), bytes);
+    struct fixture_reply reply = ingest(fixture, headers, slice_of(bytes, size));
+    assert_accepted(&reply, 3);
+    memcpy(bytes + size, bytes, size);
+    reply = ingest(fixture, headers, slice_of(bytes, 2 * size)); // two members
+    assert_accepted(&reply, 6);
+    reply = ingest(fixture, headers, slice_of(bytes, size / 2));
+    fixture_assert_error(&reply, 400, "Invalid gzip data");
+    bytes[size - 5] ^= 1; // CRC
+    reply = ingest(fixture, headers, slice_of(bytes, size));
+    fixture_assert_error(&reply, 400, "Invalid gzip data");
+    reply = ingest(fixture, headers, slice_text(LINE));
+    fixture_assert_error(&reply, 400, "Invalid gzip data");
+    reply = ingest(fixture, headers, slice_of(NULL, 0));
+    fixture_assert_error(&reply, 400, "No events in request");
+    reply = ingest(fixture, headers, slice_of(bytes, make_gzip(slice_of(NULL, 0), bytes)));
+    fixture_assert_error(&reply, 400, "No events in request");
+    assert_int_equal(event_count(fixture), 9);
+    mem_free(bytes);
+}
+
+static void a_client_that_leaves_stores_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    // Says more than it sends, and goes.
+    const struct fixture_reply reply = ingest(fixture, NDJSON, slice_text(LINE));
+    assert_accepted(&reply, 1);
+    for (int i = 0; i < 20; i++)
+        fixture_leave(fixture,
+                      fixture_format(fixture,
+                                     "POST %s HTTP/1.1\r\nHost: x\r\naccess-token: %s\r\n" NDJSON
+                                     "Content-Length: 1000\r\n\r\n" LINE,
+                                     events_target(fixture, ""), fixture->mine.token));
+    // And some that go right after the body: stored once at most, and nothing is lost or leaked.
+    for (int i = 0; i < 20; i++)
+        fixture_leave(fixture,
+                      fixture_format(fixture,
+                                     "POST %s HTTP/1.1\r\nHost: x\r\naccess-token: %s\r\n" NDJSON
+                                     "Content-Length: %zu\r\n\r\n" LINE,
+                                     events_target(fixture, ""), fixture->mine.token,
+                                     sizeof LINE - 1));
+    const struct fixture_reply last = ingest(fixture, NDJSON, slice_text(LINE));
+    assert_accepted(&last, 1);
+    assert_in_range(event_count(fixture), 2, 22);
+}
+
+#define API_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        API_TEST(events_are_taken),
+        API_TEST(bad_lines_are_named),
+        API_TEST(an_oversized_line_is_413),
+        API_TEST(media_types_are_checked),
+        API_TEST(tokens_and_apps_are_checked),
+        API_TEST(operators_name_the_app_in_each_line),
+        API_TEST(a_key_replays_the_first_answer),
+        API_TEST(gzip_bodies_are_decoded),
+        API_TEST(a_client_that_leaves_stores_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
