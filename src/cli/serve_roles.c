@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/serve_roles.h"
+
+#include <assert.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "lake/ingest_log.h"
+#include "store/store.h"
+
+#define SERVE_MEMORY_BATCH_BYTES INT64_C(1048576)
+#define SERVE_API_POLL_MS        INT64_C(1000)
+
+static void serve_wake(void *context)
+{
+    wake_all(context);
+}
+
+static void serve_leave_socket(const struct serve *serve)
+{
+    if (serve->listen_fd >= 0)
+        (void)close(serve->listen_fd);
+}
+
+static void serve_free_api(struct api **api)
+{
+    api_close(api, 0);
+}
+
+bool serve_run_api(const struct supervisor_process *process, int ready_fd, struct err *err)
+{
+    struct serve *serve = process->context;
+    const struct serve_options *options = &serve->options;
+    struct stop stop;
+    stop_init(&stop);
+    const struct ingest_log_config log_config = {
+        .data_directory = serve->data.path,
+        .catalog_path = serve->data.catalog_path,
+        .clock = clock_system(),
+        .file_bytes = options->ingest_file_bytes,
+        .file_age_ms = options->ingest_file_age_ms,
+        .memory_batch_bytes = SERVE_MEMORY_BATCH_BYTES,
+        .memory_limit_bytes = options->ingest_memory_bytes,
+        .accept_loss = options->accept_loss,
+        .on_change = serve_wake,
+        .context = &serve->wake,
+    };
+    struct ingest_log *log CLEANUP(ingest_log_close) = NULL;
+    TRY(ingest_log_open(&log_config, &log, err));
+    struct store *bucket CLEANUP(store_close) = NULL;
+    TRY(store_file_open(serve->data.exports_path, &bucket, err));
+    struct api_config config = {
+        .settings = options->api,
+        .data_directory = serve->data.path,
+        .catalog_path = serve->data.catalog_path,
+        .clock = clock_system(),
+        .listen_fd = serve->listen_fd,
+        .listen_address = serve->address,
+        .tls_certificate_pem = serve->tls_certificate_pem,
+        .tls_key_pem = serve->tls_key_pem,
+        .log = log,
+        .bucket = bucket,
+        .on_change = serve_wake,
+        .context = &serve->wake,
+    };
+    config.settings.export_retention_ms = options->worker.file_retention_ms;
+    static_assert(sizeof config.url_key == sizeof serve->data.url_key, "one key");
+    memcpy(config.url_key, serve->data.url_key, sizeof config.url_key);
+    struct api *api CLEANUP(serve_free_api) = NULL;
+    TRY(api_open(&config, &api, err));
+    if (ready_fd >= 0) {
+        (void)!write(ready_fd, "r", 1); // a supervisor that is gone takes us with it
+        (void)close(ready_fd);
+    }
+    while (!stop_poll(&stop))
+        wake_wait(&serve->wake, process->index, stop.fd, SERVE_API_POLL_MS);
+    api_close(&api, options->drain_ms / 2);
+    return true;
+}
+
+bool serve_run_scheduler(const struct supervisor_process *process, int ready_fd, struct err *err)
+{
+    ASSERT(ready_fd < 0);
+    const struct serve *serve = process->context;
+    serve_leave_socket(serve);
+    struct stop stop;
+    stop_init(&stop);
+    const struct scheduler_config config = {
+        .options = &serve->options.scheduler,
+        .catalog_path = serve->data.catalog_path,
+        .exports_directory = serve->data.exports_path,
+        .node_id = serve->data.node_id,
+        .clock = clock_system(),
+        .wake = &serve->wake,
+        .wake_index = process->index,
+        .stop = &stop,
+    };
+    return scheduler_run(&config, err);
+}
+
+static void serve_describe_worker(const struct serve *serve,
+                                  const struct supervisor_process *process, struct stop *stop,
+                                  struct worker_config *ret_config)
+{
+    *ret_config = (struct worker_config){
+        .worker = &serve->options.worker,
+        .keeper = &serve->options.keeper,
+        .data_directory = serve->data.path,
+        .catalog_path = serve->data.catalog_path,
+        .clock = clock_system(),
+        .supervisor_id = serve->supervisor_id,
+        .node_id = serve->data.node_id,
+        .wake = &serve->wake,
+        .wake_index = process->index,
+        .stop = stop,
+    };
+}
+
+bool serve_run_keeper(const struct supervisor_process *process, int ready_fd, struct err *err)
+{
+    ASSERT(ready_fd < 0);
+    serve_leave_socket(process->context);
+    struct stop stop;
+    stop_init(&stop);
+    struct worker_config config;
+    serve_describe_worker(process->context, process, &stop, &config);
+    return keeper_run(&config, err);
+}
+
+bool serve_run_worker(const struct supervisor_process *process, int ready_fd, struct err *err)
+{
+    ASSERT(ready_fd < 0);
+    serve_leave_socket(process->context);
+    struct stop stop;
+    stop_init(&stop);
+    struct worker_config config;
+    serve_describe_worker(process->context, process, &stop, &config);
+    return worker_run(&config, err);
+}
+
+bool serve_accept_clock(const struct serve *serve, struct err *err)
+{
+    if (!serve->options.accept_clock)
+        return true;
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct retention_config config = {.clock = clock_system()};
+    TRY(retention_read_boot_id(&arena, &config.boot_id, err));
+    struct catalog *catalog CLEANUP(catalog_close) = NULL;
+    TRY(catalog_open(serve->data.catalog_path, &catalog, err));
+    return retention_accept_clock(&config, catalog, err);
+}
