@@ -2,6 +2,7 @@
 // `milkrun import`: sends NDJSON files to a server in batches of whole lines. Each batch has an
 // idempotency key made from the file's SHA-256 and the batch's number, so that a repeated import
 // stores nothing twice.
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -17,8 +18,9 @@
 #include "cli/progress.h"
 #include "net/http_client.h"
 
-#define IMPORT_REPLY_BYTES_MAX ((size_t)1024 * 1024)
-#define IMPORT_BACKOFF_MAX_MS  INT64_C(5000)
+#define IMPORT_CONNECT_MS     INT64_C(5000)
+#define IMPORT_STALL_MS       INT64_C(60000)
+#define IMPORT_BACKOFF_MAX_MS INT64_C(5000)
 
 struct import_options {
     const char *url;
@@ -77,7 +79,6 @@ struct import {
     const struct import_options *options;
     struct http_client *client;
     char *url;
-    char *token_header;
     int64_t event_count;
     int64_t batch_count;
     int64_t byte_count;
@@ -109,27 +110,42 @@ static bool import_read_reply(struct import *import, int status, const struct bu
     return err_set(err, kind, "status %d: %s", status, slice_chars(json_node_text(message)));
 }
 
+// The body of a request, as libcurl asks for it.
+static bool import_read_body(void *context, void *ret_data, size_t capacity_bytes,
+                             size_t *ret_bytes, struct err *err)
+{
+    (void)err;
+    struct slice *rest = context;
+    const size_t part = rest->size_bytes < capacity_bytes ? rest->size_bytes : capacity_bytes;
+    memcpy(ret_data, rest->data, part);
+    *rest = slice_from(*rest, part);
+    *ret_bytes = part;
+    return true;
+}
+
 static bool import_try_batch(struct import *import, struct slice lines, const char *key,
                              int64_t *ret_retry_after_s, struct err *err)
 {
-    char key_header[160];
-    (void)snprintf(key_header, sizeof key_header, "Idempotency-Key: %s", key);
-    const char *headers[] = {import->token_header, key_header,
-                             "Content-Type: application/x-ndjson"};
-    const struct http_client_request request = {
-        .method = "POST",
+    const struct http_client_header headers[] = {
+        {"Access-Token", import->options->token},
+        {"Idempotency-Key", key},
+        {"Content-Type", "application/x-ndjson"},
+    };
+    struct slice rest = lines;
+    const struct http_client_post post = {
         .url = import->url,
         .headers = headers,
         .header_count = ARRAY_COUNT(headers),
-        .body = lines,
-        .connect_timeout_ms = 5000,
-        .stall_timeout_ms = 60000,
+        .body_bytes = (int64_t)lines.size_bytes,
+        .read = import_read_body,
+        .context = &rest,
     };
     struct buf body CLEANUP(buf_clear);
-    buf_init(&body, IMPORT_REPLY_BYTES_MAX);
-    int status = 0;
-    TRY(http_client_send(import->client, &request, &status, ret_retry_after_s, &body, err));
-    return import_read_reply(import, status, &body, err);
+    buf_init(&body, HTTP_CLIENT_REPLY_BYTES_MAX);
+    struct http_client_reply reply;
+    TRY(http_client_post(import->client, &post, &reply, &body, err));
+    *ret_retry_after_s = reply.retry_after_s;
+    return import_read_reply(import, reply.status, &body, err);
 }
 
 static bool import_send_batch(struct import *import, struct slice lines, const char *key,
@@ -180,6 +196,18 @@ static bool import_file(struct import *import, const char *path, struct err *err
     return true;
 }
 
+// Percent-encodes all but unreserved characters.
+static void import_append_encoded(struct buf *url, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        const bool is_plain = isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL;
+        if (is_plain)
+            buf_append_char(url, *text);
+        else
+            buf_append_format(url, "%%%02X", (unsigned char)*text);
+    }
+}
+
 static bool import_run_files(struct import *import, const struct cli_invocation *invocation,
                              size_t file_count, struct err *err)
 {
@@ -190,14 +218,13 @@ static bool import_run_files(struct import *import, const struct cli_invocation 
     const bool has_slash = base_size > 0 && options->url[base_size - 1] == '/';
     buf_append(&url, slice_of(options->url, base_size - (has_slash ? 1 : 0)));
     buf_append_text(&url, "/v1/events/");
-    http_client_append_encoded(&url, slice_text(options->topic));
+    import_append_encoded(&url, options->topic);
     if (options->app != NULL) {
         buf_append_text(&url, "?app_id=");
-        http_client_append_encoded(&url, slice_text(options->app));
+        import_append_encoded(&url, options->app);
     }
     TRY(buf_check(&url, err));
     import->url = arena_copy_text(invocation->arena, buf_text(&url));
-    import->token_header = arena_format(invocation->arena, "Access-Token: %s", options->token);
     for (size_t i = 0; i < file_count; i++)
         TRY(import_file(import, invocation->operands[i], err));
     return true;
@@ -212,7 +239,12 @@ static bool import_run(const struct cli_invocation *invocation, struct err *err)
                     &file_count, err));
     if (file_count == 0)
         return err_set(err, ERR_INVALID, "no files given; see milkrun help import");
-    struct http_client *client CLEANUP(http_client_free) = http_client_new();
+    const struct http_client_config config = {
+        .connect_timeout_ms = IMPORT_CONNECT_MS,
+        .stall_timeout_ms = IMPORT_STALL_MS,
+    };
+    struct http_client *client CLEANUP(http_client_close) = NULL;
+    http_client_open(&config, &client);
     struct import import = {.options = &options, .client = client};
     const int64_t started_ms = clock_boot_ms(clock_system());
     const bool is_done = import_run_files(&import, invocation, file_count, err);
