@@ -17,7 +17,6 @@
 
 #include "api/api_auth.h"
 #include "api/api_executor.h"
-#include "api/api_handles.h"
 #include "api/api_reply.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -34,10 +33,10 @@ static bool api_is_streamed(const struct api_call *call)
 
 static void api_return_catalog(struct api_call *call)
 {
-    if (!call->is_catalog_borrowed)
+    if (call->handle.catalog == NULL)
         return;
-    api_handles_give(call->api->handles, &call->catalog);
-    call->is_catalog_borrowed = false;
+    api_handles_give(call->api->handles, &call->handle);
+    call->catalog = NULL;
 }
 
 static void api_refuse_now(struct api_call *call, const struct err *err)
@@ -219,8 +218,8 @@ static void api_log(const struct api_call *call, int status)
                    now_boot_ms - call->started_boot_ms);
     const struct api_route *route = call->match.route;
     // The path as received, never the query: signatures and misplaced tokens are in there.
-    log_event(status >= 500 ? LOG_WARN : LOG_DEBUG, "request", "request_id",
-              api_log_text(call, api_request_id(call)), "method",
+    const enum log_level level = call->is_alarm ? LOG_ERROR : status >= 500 ? LOG_WARN : LOG_DEBUG;
+    log_event(level, "request", "request_id", api_log_text(call, api_request_id(call)), "method",
               api_log_text(call, http_method(call->request)), "path",
               api_log_text(call, http_path(call->request)), "route",
               route == NULL ? NULL : route->pattern, "status", status_text, "ms", duration_text,

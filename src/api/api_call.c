@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // What handlers share: the catalog handle, parameters, and the body as JSON.
-#include "api/api_handles.h"
 #include "api/api_internal.h"
 #include "api/api_reply.h"
 #include "base/check.h"
@@ -11,8 +10,11 @@ bool api_call_catalog(struct api_call *call, struct err *err)
 {
     if (call->catalog != NULL)
         return true;
-    TRY(api_handles_take(call->api->handles, &call->catalog, err));
-    call->is_catalog_borrowed = true;
+    if (!api_handles_take(call->api->handles, &call->handle, err)) {
+        err->kind = ERR_UNAVAILABLE; // whatever ails it, the client's things are not "not found"
+        return err_wrap(err, "catalog");
+    }
+    call->catalog = call->handle.catalog;
     return true;
 }
 

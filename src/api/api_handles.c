@@ -10,9 +10,15 @@
 struct api_handles {
     const char *catalog_path;
     struct mutex mutex; // guards what follows
-    struct catalog *idle[API_HANDLES_IDLE_MAX];
+    struct api_handle idle[API_HANDLES_IDLE_MAX];
     size_t idle_count;
 };
+
+static void api_handle_close(struct api_handle *handle)
+{
+    catalog_close(&handle->catalog);
+    api_memo_free(&handle->memo);
+}
 
 struct api_handles *api_handles_new(const char *catalog_path)
 {
@@ -27,33 +33,43 @@ void api_handles_free(struct api_handles **handles)
     if (*handles == NULL)
         return;
     for (size_t i = 0; i < (*handles)->idle_count; i++)
-        catalog_close(&(*handles)->idle[i]);
+        api_handle_close(&(*handles)->idle[i]);
     mutex_clear(&(*handles)->mutex);
     mem_free(*handles);
     *handles = NULL;
 }
 
-bool api_handles_take(struct api_handles *handles, struct catalog **ret_catalog, struct err *err)
+bool api_handles_take(struct api_handles *handles, struct api_handle *ret_handle, struct err *err)
 {
-    struct catalog *catalog = NULL;
+    struct api_handle handle = {0};
     mutex_lock(&handles->mutex);
     if (handles->idle_count > 0)
-        catalog = handles->idle[--handles->idle_count];
+        handle = handles->idle[--handles->idle_count];
     mutex_unlock(&handles->mutex);
-    if (catalog == NULL)
-        TRY(catalog_open(handles->catalog_path, &catalog, err));
-    *ret_catalog = catalog;
+    if (handle.catalog == NULL) {
+        TRY(catalog_open(handles->catalog_path, &handle.catalog, err));
+        handle.memo = api_memo_new();
+    }
+    bool is_changed = false;
+    if (!catalog_poll(handle.catalog, &is_changed, err)) {
+        api_handle_close(&handle); // the next taker tries with a new one
+        return false;
+    }
+    if (is_changed)
+        api_memo_clear(handle.memo);
+    *ret_handle = handle;
     return true;
 }
 
-void api_handles_give(struct api_handles *handles, struct catalog **catalog)
+void api_handles_give(struct api_handles *handles, struct api_handle *handle)
 {
-    ASSERT(*catalog != NULL);
+    ASSERT(handle->catalog != NULL);
     mutex_lock(&handles->mutex);
-    if (handles->idle_count < API_HANDLES_IDLE_MAX) {
-        handles->idle[handles->idle_count++] = *catalog;
-        *catalog = NULL;
-    }
+    const bool has_room = handles->idle_count < API_HANDLES_IDLE_MAX;
+    if (has_room)
+        handles->idle[handles->idle_count++] = *handle;
     mutex_unlock(&handles->mutex);
-    catalog_close(catalog);
+    if (!has_room)
+        api_handle_close(handle);
+    *handle = (struct api_handle){0};
 }

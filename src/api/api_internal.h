@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "api/api.h"
+#include "api/api_handles.h"
 #include "api/api_route.h"
 #include "base/json_text.h"
 #include "base/json_tree.h"
@@ -14,7 +15,6 @@
 #include "catalog/topics.h"
 
 struct api_executor;
-struct api_handles;
 struct api_ingest;
 
 #define API_STATUS_CLASSES ((size_t)6) // index: status / 100
@@ -40,7 +40,7 @@ struct api_call {
     int64_t now_ms; // the one time that the call goes by
     int64_t started_boot_ms;
     struct catalog *catalog;  // NULL until api_call_catalog; of the running thread
-    bool is_catalog_borrowed; // goes back to the pool
+    struct api_handle handle; // where catalog is from; goes back to the pool
     struct tenant_identity identity;
     const char *app_id; // what the call may see; NULL: all apps of the organization
     struct buf body;
@@ -56,6 +56,7 @@ struct api_call {
     int refusal_status;                         // what a failure is answered with; 0: by its kind
     const struct report_bad_fields *bad_fields; // more errors of a 400
     const char *failure;                        // of a 5xx, for the log; NULL: none
+    bool is_alarm;                              // somebody must act: stored bytes are damaged
 };
 
 // A catalog handle for the thread that runs the call, taken from the pool at first need.

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls about jobs. The Branch surface asks below a subscription, the native one by job id alone.
+#include <inttypes.h>
+
 #include "api/api_reply.h"
 #include "api/api_write.h"
 #include "base/number.h"
 
-#define API_JOBS_LIMIT_MAX INT64_C(10000)
+#define API_JOBS_LIMIT_MAX 10000 // also what a list without limit is cut to
 
 static bool api_limit_parameter(struct api_call *call, size_t *ret_limit, struct err *err)
 {
@@ -34,13 +36,31 @@ static bool api_job_subscription(struct api_call *call, struct subscription *ret
                             call->match.params[0], call->arena, ret_subscription, err);
 }
 
+// Signed URLs are minted for a second of time, so within it a list is the same until something
+// changes. Parts are separated by what no id has; the path's part comes last, since it may hold
+// anything.
+static struct slice api_list_key(const struct api_call *call, size_t limit)
+{
+    const struct slice id = call->match.params[0];
+    const char *app_id = call->app_id == NULL ? "" : call->app_id;
+    return slice_text(arena_format(call->arena, "jobs\n%s\n%s\n%zu\n%" PRId64 "\n%.*s",
+                                   call->identity.key_id, app_id, limit, call->now_ms / 1000,
+                                   (int)id.size_bytes, slice_chars(id)));
+}
+
 bool api_job_list(struct api_call *call, struct err *err)
 {
     struct subscription subscription = {0};
     struct job *jobs = NULL;
     size_t count = 0;
-    size_t limit = SIZE_MAX;
+    size_t limit = API_JOBS_LIMIT_MAX;
+    struct slice known;
     TRY(api_limit_parameter(call, &limit, err));
+    const struct slice key = api_list_key(call, limit);
+    if (api_memo_find(call->handle.memo, key, &known)) {
+        json_text_raw(&call->json, known);
+        return true;
+    }
     TRY(api_job_subscription(call, &subscription, err));
     const int64_t since_ms = call->now_ms - call->api->config.settings.export_retention_ms;
     TRY(job_list(call->catalog, subscription.id, since_ms, call->arena, &jobs, &count, err));
@@ -48,6 +68,7 @@ bool api_job_list(struct api_call *call, struct err *err)
     for (size_t i = 0; i < count && i < limit; i++)
         api_write_job(call, &jobs[i], api_is_hosted(&subscription));
     json_text_close(&call->json, ']');
+    api_memo_add(call->handle.memo, key, buf_slice(&call->reply));
     return true;
 }
 

@@ -132,6 +132,7 @@ void api_stage_failure(struct api_call *call, const struct err *err)
     struct api_answer answer = {call->refusal_status, NULL};
     if (call->refusal_status == 0)
         answer = api_answer_of(call, err->kind);
+    call->is_alarm = err->kind == ERR_CORRUPT;
     if (answer.status >= 500 && call->failure == NULL)
         call->failure = arena_copy_text(call->arena, err->message);
     api_stage_error(call, answer.status, answer.message == NULL ? err->message : answer.message);
@@ -140,10 +141,8 @@ void api_stage_failure(struct api_call *call, const struct err *err)
 void api_send(struct api_call *call)
 {
     struct err err;
-    if (!buf_check(&call->reply, &err)) { // half a list is worse than none
-        call->failure = arena_format(call->arena, "reply: %s", err.message);
-        api_stage_error(call, 500, API_TEXT_INTERNAL);
-    }
+    if (!buf_check(&call->reply, &err)) // half a list is worse than none
+        api_stage_error(call, 400, "Reply too large: ask for less");
     ASSERT(call->status >= 200);
     http_add_header(call->request, "Content-Type",
                     call->content_type == NULL ? "application/json; charset=utf-8"

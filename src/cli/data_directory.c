@@ -109,7 +109,7 @@ static bool data_directory_remove_one(const char *path, void *context, struct er
     return file_remove(path, err);
 }
 
-bool data_directory_empty_temp(const struct data_directory *data, struct err *err)
+bool data_directory_empty(const char *path, struct err *err)
 {
-    return file_walk(data->temp_path, "", data_directory_remove_one, NULL, err);
+    return file_walk(path, "", data_directory_remove_one, NULL, err);
 }

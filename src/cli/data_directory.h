@@ -35,5 +35,5 @@ NODISCARD bool data_directory_open(const char *path, struct arena *arena,
 // until the process and its children end.
 NODISCARD bool data_directory_lock(struct data_directory *data, int64_t wait_ms, struct err *err);
 
-// Removes what a killed process left in tmp/.
-NODISCARD bool data_directory_empty_temp(const struct data_directory *data, struct err *err);
+// Removes every file below path: what a killed process left in tmp/.
+NODISCARD bool data_directory_empty(const char *path, struct err *err);

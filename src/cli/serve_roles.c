@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "lake/ingest_log.h"
 #include "store/store.h"
@@ -100,15 +101,22 @@ bool serve_run_scheduler(const struct supervisor_process *process, int ready_fd,
     return scheduler_run(&config, err);
 }
 
-static void serve_describe_worker(const struct serve *serve,
-                                  const struct supervisor_process *process, struct stop *stop,
-                                  struct worker_config *ret_config)
+// Each process spills into a directory of its own, which it finds empty also after a kill.
+static bool serve_describe_worker(const struct serve *serve,
+                                  const struct supervisor_process *process, struct arena *arena,
+                                  struct stop *stop, struct worker_config *ret_config,
+                                  struct err *err)
 {
+    const char *temp_directory = arena_format(arena, "%s/%zu", serve->data.temp_path,
+                                              process->index);
+    TRY(file_make_directories(temp_directory, err));
+    TRY(data_directory_empty(temp_directory, err));
     *ret_config = (struct worker_config){
         .worker = &serve->options.worker,
         .keeper = &serve->options.keeper,
         .data_directory = serve->data.path,
         .catalog_path = serve->data.catalog_path,
+        .temp_directory = temp_directory,
         .clock = clock_system(),
         .supervisor_id = serve->supervisor_id,
         .node_id = serve->data.node_id,
@@ -116,6 +124,7 @@ static void serve_describe_worker(const struct serve *serve,
         .wake_index = process->index,
         .stop = stop,
     };
+    return true;
 }
 
 bool serve_run_keeper(const struct supervisor_process *process, int ready_fd, struct err *err)
@@ -124,8 +133,10 @@ bool serve_run_keeper(const struct supervisor_process *process, int ready_fd, st
     serve_leave_socket(process->context);
     struct stop stop;
     stop_init(&stop);
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
     struct worker_config config;
-    serve_describe_worker(process->context, process, &stop, &config);
+    TRY(serve_describe_worker(process->context, process, &arena, &stop, &config, err));
     return keeper_run(&config, err);
 }
 
@@ -135,8 +146,10 @@ bool serve_run_worker(const struct supervisor_process *process, int ready_fd, st
     serve_leave_socket(process->context);
     struct stop stop;
     stop_init(&stop);
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
     struct worker_config config;
-    serve_describe_worker(process->context, process, &stop, &config);
+    TRY(serve_describe_worker(process->context, process, &arena, &stop, &config, err));
     return worker_run(&config, err);
 }
 

@@ -18,6 +18,7 @@
 
 #define JOB_RUN_TEXT_BYTES_MAX ((size_t)64 * 1024 * 1024) // recipes and manifests
 #define JOB_RUN_PIN_MS         INT64_C(24 * 3600 * 1000)
+#define JOB_RUN_PIN_TRIES      10
 
 static const char job_run_outdated_text[] = "the export engine was upgraded while this job waited";
 
@@ -63,6 +64,7 @@ static bool job_attempt_freeze(struct job_attempt *attempt, struct err *err)
             .schema = attempt->schema,
             .seq_lo = job->seq_lo,
             .seq_hi = job->seq_hi,
+            .csv_formula_guard = attempt->config->csv_formula_guard,
             .part_bytes = attempt->config->part_bytes,
         };
         struct recipe fresh;
@@ -97,8 +99,10 @@ static bool job_attempt_read_columns(const struct segment *segment, struct arena
     return true;
 }
 
-// Pins the segments first, so that compaction leaves them on disk, then checks every byte of them.
-static bool job_attempt_gather(struct job_attempt *attempt, struct err *err)
+// Finds the segments and pins them, so that compaction leaves them on disk. The pins are the
+// claim's, not the job's: a zombie that ends takes only its own away.
+static bool job_attempt_pin(struct job_attempt *attempt, struct segment **ret_segments,
+                            struct segment_slice **ret_slices, struct err *err)
 {
     const struct job *job = attempt->job;
     const struct segment_slice wanted = {
@@ -109,17 +113,40 @@ static bool job_attempt_gather(struct job_attempt *attempt, struct err *err)
         .seq_min = attempt->recipe.seq_lo,
         .seq_max = attempt->recipe.seq_hi,
     };
+    size_t count = 0;
+    TRY(segment_find(attempt->catalog, &wanted, attempt->arena, ret_segments, ret_slices, &count,
+                     err));
+    int64_t *ids = arena_alloc_array(attempt->arena, count + 1, sizeof *ids);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = (*ret_segments)[i].id;
+    const int64_t until_ms = clock_wall_ms(attempt->config->clock) + JOB_RUN_PIN_MS;
+    TRY(segment_pin(attempt->catalog, attempt->claim.claim_id, ids, count, until_ms, err));
+    attempt->segment_count = count;
+    return true;
+}
+
+// As above, again when compaction came in between: that is no failure of the job.
+static bool job_attempt_pin_some(struct job_attempt *attempt, struct segment **ret_segments,
+                                 struct segment_slice **ret_slices, struct err *err)
+{
+    struct err failure = {0};
+    for (int i = 0; i < JOB_RUN_PIN_TRIES; i++) {
+        if (job_attempt_pin(attempt, ret_segments, ret_slices, &failure))
+            return true;
+        if (failure.kind != ERR_CONFLICT)
+            return err_set(err, failure.kind, "%s", failure.message);
+    }
+    return err_set(err, ERR_UNAVAILABLE, "segments are replaced too fast: %s", failure.message);
+}
+
+// Checks every byte of the segments before a row of them is used.
+static bool job_attempt_gather(struct job_attempt *attempt, struct err *err)
+{
     struct segment *segments = NULL;
     struct segment_slice *slices = NULL;
-    size_t count = 0;
-    TRY(segment_find(attempt->catalog, &wanted, attempt->arena, &segments, &slices, &count, err));
-    int64_t *ids = arena_alloc_array(attempt->arena, count + 1, sizeof *ids);
+    TRY(job_attempt_pin_some(attempt, &segments, &slices, err));
+    const size_t count = attempt->segment_count;
     attempt->segments = arena_alloc_array(attempt->arena, count + 1, sizeof *attempt->segments);
-    attempt->segment_count = count;
-    for (size_t i = 0; i < count; i++)
-        ids[i] = segments[i].id;
-    const int64_t until_ms = clock_wall_ms(attempt->config->clock) + JOB_RUN_PIN_MS;
-    TRY(segment_pin(attempt->catalog, job->id, ids, count, until_ms, err));
     for (size_t i = 0; i < count; i++) {
         struct source_segment *segment = &attempt->segments[i];
         TRY(compact_verify_segment(attempt->config->data_directory, &segments[i], err));
@@ -157,7 +184,6 @@ static void job_attempt_describe_parts(const struct job_attempt *attempt,
         .recipe = &attempt->recipe,
         .topic_name = attempt->schema->topic_name,
         .has_hours = attempt->subscription.report.cadence == CADENCE_HOURLY,
-        .csv_formula_guard = attempt->config->csv_formula_guard,
         .compress_helper_count = attempt->config->compress_helper_count,
     };
 }
@@ -257,7 +283,7 @@ bool job_run(const struct job_run_config *config, struct catalog *catalog, const
     };
     const bool is_done = job_attempt_run(&attempt, ret_row_count, err);
     struct err unpin_err;
-    const bool is_unpinned = segment_unpin(catalog, job->id, &unpin_err);
+    const bool is_unpinned = segment_unpin(catalog, job->claim_id, &unpin_err);
     (void)is_unpinned; // pins lapse by themselves
     return is_done;
 }

@@ -87,7 +87,7 @@ static bool parts_open_file(struct parts *parts, struct err *err)
         .codec = recipe_codec(recipe),
         .columns = recipe->columns,
         .column_count = recipe->column_count,
-        .csv_formula_guard = config->csv_formula_guard,
+        .csv_formula_guard = recipe->csv_formula_guard,
     };
     return encoder_open(&spec, chain, &parts->encoder, err);
 }

@@ -16,7 +16,6 @@ struct parts_config {
     const struct recipe *recipe;
     const char *topic_name;
     bool has_hours; // the key has /h=HH: hourly cadence
-    bool csv_formula_guard;
     unsigned compress_helper_count;
 };
 

@@ -90,11 +90,14 @@ bool recipe_make(const struct recipe_request *request, struct arena *arena,
         .schema_id = request->schema->schema_id,
         .format = report->format,
         .compression = report->compression,
+        .csv_formula_guard = request->csv_formula_guard,
         .part_bytes = request->part_bytes,
         .encoder = recipe_encoder_id(report->format, report->compression, arena),
     };
     struct column *columns = NULL;
     recipe.column_count = report_columns(report, request->schema, arena, &columns);
+    if (recipe.column_count == 0)
+        return err_set(err, ERR_INVALID, "a field that the subscription asks for is not available");
     recipe.columns = columns;
     if (report->filter_typed != NULL) {
         struct json_tree *tree CLEANUP(json_tree_free) = NULL;
@@ -129,6 +132,7 @@ void recipe_store(const struct recipe *recipe, struct buf *destination)
     json_text_raw(&json, buf_slice(&filter));
     json_text_member_int64(&json, "format", recipe->format);
     json_text_member_int64(&json, "compression", recipe->compression);
+    json_text_member_bool(&json, "csv_formula_guard", recipe->csv_formula_guard);
     json_text_member_int64(&json, "part_bytes", recipe->part_bytes);
     json_text_member_text(&json, "encoder", recipe->encoder);
     json_text_close(&json, '}');
@@ -138,6 +142,8 @@ static bool recipe_load_columns(const struct json_node *node, struct arena *aren
                                 struct recipe *recipe, struct err *err)
 {
     recipe->column_count = json_node_count(node);
+    if (recipe->column_count == 0)
+        return err_set(err, ERR_CORRUPT, "recipe has no columns");
     struct column *columns = arena_alloc_array(arena, recipe->column_count + 1, sizeof *columns);
     for (size_t i = 0; i < recipe->column_count; i++) {
         const struct json_node *pair = json_node_at(node, i);
@@ -149,25 +155,44 @@ static bool recipe_load_columns(const struct json_node *node, struct arena *aren
     return true;
 }
 
+// An enum out of its range would be an impossible state, and stop the process again and again.
+static bool recipe_load_shape(const struct json_node *root, struct recipe *recipe, struct err *err)
+{
+    static const char *const numbers[] = {"seq_lo", "seq_hi",      "schema_id",
+                                          "format", "compression", "part_bytes"};
+    bool is_complete = json_node_kind(json_node_get(root, "encoder")) == JSON_KIND_TEXT;
+    for (size_t i = 0; i < ARRAY_COUNT(numbers); i++)
+        is_complete &= json_node_kind(json_node_get(root, numbers[i])) == JSON_KIND_INT64;
+    const int64_t format = json_node_int64(json_node_get(root, "format"));
+    const int64_t compression = json_node_int64(json_node_get(root, "compression"));
+    is_complete &= format >= REPORT_CSV && format <= REPORT_PARQUET;
+    is_complete &= compression >= REPORT_GZ && compression <= REPORT_ZSTD;
+    is_complete &= recipe->part_bytes > 0 && recipe->seq_lo <= recipe->seq_hi;
+    if (!is_complete)
+        return err_set(err, ERR_CORRUPT, "recipe is incomplete");
+    recipe->format = (enum report_format)format;
+    recipe->compression = (enum report_compression)compression;
+    return true;
+}
+
 bool recipe_load(struct slice text, struct arena *arena, struct recipe *ret_recipe, struct err *err)
 {
     struct json_tree *tree CLEANUP(json_tree_free) = NULL;
-    if (!json_tree_parse(text, &tree, err))
-        return err_wrap(err, "recipe");
+    struct err fact = {0};
+    if (!json_tree_parse(text, &tree, &fact))
+        return err_set(err, ERR_CORRUPT, "recipe: %s", fact.message);
     const struct json_node *root = json_tree_root(tree);
     struct recipe recipe = {
         .seq_lo = json_node_int64(json_node_get(root, "seq_lo")),
         .seq_hi = json_node_int64(json_node_get(root, "seq_hi")),
         .schema_id = json_node_int64(json_node_get(root, "schema_id")),
-        .format = (enum report_format)json_node_int64(json_node_get(root, "format")),
-        .compression = (enum report_compression)json_node_int64(json_node_get(root, "compression")),
+        .csv_formula_guard = json_node_bool(json_node_get(root, "csv_formula_guard")),
         .part_bytes = json_node_int64(json_node_get(root, "part_bytes")),
         .encoder = arena_copy_slice(arena, json_node_text(json_node_get(root, "encoder"))),
     };
+    TRY(recipe_load_shape(root, &recipe, err));
     TRY(recipe_load_columns(json_node_get(root, "columns"), arena, &recipe, err));
     TRY(recipe_load_filter(json_node_get(root, "filter"), arena, &recipe, err));
-    if (recipe.part_bytes <= 0 || recipe.column_count == 0)
-        return err_set(err, ERR_CORRUPT, "recipe is incomplete");
     *ret_recipe = recipe;
     return true;
 }

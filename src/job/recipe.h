@@ -21,23 +21,26 @@ struct recipe {
     const struct filter *filter; // NULL: all rows
     enum report_format format;
     enum report_compression compression;
+    bool csv_formula_guard;
     int64_t part_bytes;  // a file ends with the row that reaches it, by uncompressed encoded bytes
     const char *encoder; // id of everything that shapes bytes: encoder, compressor, engine
 };
 
-// What a claim of a job that has none yet is frozen to. Lives in arena. INVALID when the filter
-// that was kept cannot be read any more.
+// What a claim of a job that has none yet is frozen to. Lives in arena. INVALID when a field that
+// was asked for is not in the schema, or the filter that was kept cannot be read any more.
 struct recipe_request {
     const struct report *report;
     const struct schema *schema;
     int64_t seq_lo;
     int64_t seq_hi;
+    bool csv_formula_guard;
     int64_t part_bytes;
 };
 NODISCARD bool recipe_make(const struct recipe_request *request, struct arena *arena,
                            struct recipe *ret_recipe, struct err *err);
 
 void recipe_store(const struct recipe *recipe, struct buf *destination);
+// CORRUPT for what recipe_store did not write.
 NODISCARD bool recipe_load(struct slice text, struct arena *arena, struct recipe *ret_recipe,
                            struct err *err);
 

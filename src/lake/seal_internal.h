@@ -15,6 +15,7 @@
 #include "catalog/catalog.h"
 #include "catalog/segments.h"
 #include "lake/ingest_frame.h"
+#include "lake/seal_table.h"
 #include "lake/segment_path.h"
 #include "model/batch.h"
 #include "model/event.h"
@@ -32,22 +33,6 @@ enum seal_limits {
 // For event_scan: whether a time lies too far ahead was decided when the event arrived. Asking
 // again with the frame's time would find acknowledged events bad after the clock had stepped back.
 #define SEAL_LATEST_MS (INT64_MAX / 2)
-
-// --- Finding things by hash: positions in an array that the caller keeps and compares.
-
-struct seal_table {
-    uint64_t *slots; // hash << 32 | position + 1; 0: free
-    size_t slot_count;
-    size_t entry_count;
-};
-
-void seal_table_clear(struct seal_table *table);
-void seal_table_add(struct seal_table *table, uint64_t hash, size_t position);
-// The next candidate for hash; *cursor is 0 at first. False: no more.
-bool seal_table_next(const struct seal_table *table, uint64_t hash, size_t *cursor,
-                     size_t *ret_position);
-uint64_t seal_hash(uint64_t hash, uint64_t word);
-uint64_t seal_hash_text(struct slice text);
 
 // --- What a step has collected
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "lake/seal_table.h"
+
 #include "base/check.h"
 #include "base/mem.h"
-#include "lake/seal_internal.h"
 
 #define SEAL_TABLE_SLOTS_FIRST ((size_t)64)
 

@@ -67,7 +67,7 @@ enum event_names_result event_names_add(struct event_names *names, size_t level,
     ASSERT(written.size_bytes <= EVENT_NAME_WRITTEN_MAX);
     // Only one object is open per level, so (level, name) says which name of which object.
     const uint32_t hash = event_hash(slice_chars(decoded), decoded.size_bytes, level);
-    const uint8_t bucket = hash % EVENT_NAME_BUCKETS;
+    const uint8_t bucket = (uint8_t)(hash % EVENT_NAME_BUCKETS);
     for (uint16_t i = names->buckets[bucket]; i != 0; i = names->items[i - 1].next) {
         const struct event_name *item = &names->items[i - 1];
         if (item->hash == hash && item->level == level && event_name_is(item, decoded))

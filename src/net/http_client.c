@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 #define HTTP_CLIENT_AGENT "milkrun/" MILKRUN_VERSION
@@ -23,6 +24,9 @@ struct http_exchange {
     bool is_too_large;
     bool has_read_failed;
     struct err read_err;
+    int64_t stall_timeout_ms; // 0: none
+    int64_t moved_at_ms;
+    curl_off_t moved_bytes; // in both directions
 };
 
 void http_client_open(const struct http_client_config *config, struct http_client **ret_client)
@@ -72,6 +76,24 @@ static size_t http_client_write(char *data, size_t size, size_t count, void *con
     exchange->is_too_large = exchange->body_bytes > HTTP_CLIENT_REPLY_BYTES_MAX ||
                              exchange->body->overflowed;
     return exchange->is_too_large ? 0 : size_bytes;
+}
+
+// Called about once per second. (The library's own low-speed limit looks at an average over five
+// seconds and so comes late.)
+static int http_client_watch(void *context, curl_off_t download_total, curl_off_t download_now,
+                             curl_off_t upload_total, curl_off_t upload_now)
+{
+    (void)download_total;
+    (void)upload_total;
+    struct http_exchange *exchange = context;
+    const int64_t now_ms = clock_boot_ms(clock_system());
+    if (exchange->moved_at_ms == 0 || download_now + upload_now != exchange->moved_bytes) {
+        exchange->moved_at_ms = now_ms;
+        exchange->moved_bytes = download_now + upload_now;
+    }
+    const bool is_stalled = exchange->stall_timeout_ms > 0 &&
+                            now_ms - exchange->moved_at_ms >= exchange->stall_timeout_ms;
+    return is_stalled ? 1 : 0;
 }
 
 static void http_client_free_list(struct curl_slist **list)
@@ -127,10 +149,10 @@ static bool http_client_fail(CURLcode code, const struct http_exchange *exchange
         return err_set(err, ERR_INVALID, "%s", reason);
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
         return err_set(err, ERR_DENIED, "TLS: %s", reason);
+    if (code == CURLE_ABORTED_BY_CALLBACK)
+        reason = "nothing moved for too long";
     return err_set(err, ERR_UNAVAILABLE, "%s", reason);
 }
-
-#define HTTP_CLIENT_MIN_BYTES_PER_S 1L
 
 static void http_client_set_limits(const struct http_client *client)
 {
@@ -144,11 +166,6 @@ static void http_client_set_limits(const struct http_client *client)
     (void)curl_easy_setopt(curl, CURLOPT_USERAGENT, HTTP_CLIENT_AGENT);
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms);
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)config->total_timeout_ms);
-    if (config->stall_timeout_ms > 0) {
-        (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, HTTP_CLIENT_MIN_BYTES_PER_S);
-        (void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
-                               (long)((config->stall_timeout_ms + 999) / 1000));
-    }
     if (client->ca_file != NULL)
         (void)curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file);
 }
@@ -159,7 +176,8 @@ bool http_client_post(struct http_client *client, const struct http_client_post 
     ASSERT(post->read != NULL);
     struct curl_slist *headers CLEANUP(http_client_free_list) = NULL;
     TRY(http_client_make_headers(post, &headers, err));
-    struct http_exchange exchange = {.post = post, .body = ret_body};
+    struct http_exchange exchange = {
+        .post = post, .body = ret_body, .stall_timeout_ms = client->config.stall_timeout_ms};
     char details[CURL_ERROR_SIZE] = "";
     CURL *curl = client->curl;
     curl_easy_reset(curl); // keeps the connection
@@ -173,6 +191,9 @@ bool http_client_post(struct http_client *client, const struct http_client_post 
     (void)curl_easy_setopt(curl, CURLOPT_READDATA, &exchange);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, http_client_write);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
+    (void)curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, http_client_watch);
+    (void)curl_easy_setopt(curl, CURLOPT_XFERINFODATA, &exchange);
     const CURLcode code = curl_easy_perform(curl);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL); // it goes out of scope
     if (code != CURLE_OK)

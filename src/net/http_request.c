@@ -21,8 +21,9 @@ struct http_request *http_request_new(struct http_server *server,
     request->framing.length_bytes = -1;
     request->headers_end = &request->headers;
     arena_init(&request->arena);
-    const char *copy = arena_copy_slice(&request->arena, raw_target);
-    request->raw_target = slice_of(copy, raw_target.size_bytes);
+    request->target_copy = mem_alloc(raw_target.size_bytes + 1);
+    memcpy(request->target_copy, raw_target.data, raw_target.size_bytes);
+    request->raw_target = slice_of(request->target_copy, raw_target.size_bytes);
     atomic_init(&request->is_resumed, false);
     return request;
 }
@@ -34,6 +35,7 @@ void http_request_free(struct http_request **request)
     if ((*request)->file_fd >= 0)
         (void)close((*request)->file_fd); // was only read
     mem_free((*request)->body);
+    mem_free((*request)->target_copy);
     arena_clear(&(*request)->arena);
     mem_free(*request);
     *request = NULL;
@@ -195,6 +197,8 @@ static const char *http_copy_header_value(struct arena *arena, const char *value
 
 void http_add_header(struct http_request *request, const char *name, const char *value)
 {
+    if (value[0] == '\0')
+        return; // says nothing, and the library knows none
     struct http_header_line *line = arena_alloc(&request->arena, sizeof *line);
     line->name = arena_copy_text(&request->arena, name);
     line->value = http_copy_header_value(&request->arena, value);

@@ -39,6 +39,7 @@ struct http_handler {
     // once for each head call. Runs on a server thread.
     void (*ended)(struct http_request *request, void *context);
     // Builds the body of an error that the server itself finds (404 is the handler's own affair).
+    // On any thread of the server; must not block.
     void (*error_body)(int status, const char *message, struct arena *arena, struct slice *ret_body,
                        void *context);
 };
@@ -68,7 +69,8 @@ struct slice http_method(const struct http_request *request);
 struct slice http_raw_target(const struct http_request *request);
 struct slice http_raw_path(const struct http_request *request);
 struct slice http_raw_query(const struct http_request *request); // after '?', may be empty
-// Percent-decoded, UTF-8, no dot segments, no encoded '/' or '\': else the server has answered 400.
+// Percent-decoded, UTF-8, no ".." segments, no control bytes, no '\' and no encoded '/': else the
+// server has answered 400. "//" and "/./" stay as they are: a path that has them names nothing.
 struct slice http_path(const struct http_request *request);
 // Case-insensitive name. *ret_count (may be NULL) says how many there are; the first is returned.
 struct slice http_header(const struct http_request *request, const char *name, size_t *ret_count);
@@ -90,12 +92,17 @@ void *http_state(const struct http_request *request);
 void http_set_body_limit(struct http_request *request, int64_t limit_bytes);
 
 // Suspends the connection until http_resume, from any thread, exactly once each, and never twice in
-// a request: `complete` is the place. After resuming, the reply that was set is sent.
+// a request: `complete` is the only place. Suspend first, then hand the request over: from then on
+// it is the other thread's. After resuming, the reply that was set is sent (500 when there is
+// none).
 void http_suspend(struct http_request *request);
 void http_resume(struct http_request *request);
 
 // --- The reply: once per request. From a server thread or, while suspended, from one other thread.
-// Content-Length, Date, X-Request-Id and Connection are the server's. HEAD sends no body.
+// Content-Length, Date, X-Content-Type-Options, X-Request-Id and Connection are the server's; it
+// adds Cache-Control: no-store and a JSON Content-Type unless they were given. For HEAD and 304 no
+// body is sent, but Content-Length is that of the body or file given. A reply from `head` or `body`
+// while more of the body is to come ends the connection, unless the rest is short.
 void http_add_header(struct http_request *request, const char *name, const char *value);
 void http_reply(struct http_request *request, int status, struct slice body); // copies
 // Part of a file, by sendfile; takes fd.

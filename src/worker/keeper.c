@@ -2,8 +2,6 @@
 // The process that keeps the lake: it seals closed log files as they come, compacts when there is
 // nothing to seal, and collects garbage now and then. The rights are taken in the catalog, so that
 // one process at a time does each, on whatever host.
-#include <stdio.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "lake/compact.h"
@@ -39,12 +37,10 @@ static bool keeper_open(struct keeper *keeper, const struct worker_config *confi
     const struct keeper_options *options = config->keeper;
     *keeper = (struct keeper){.config = config};
     TRY(catalog_open(config->catalog_path, &keeper->catalog, err));
-    char temp_directory[4096];
-    (void)snprintf(temp_directory, sizeof temp_directory, "%s/tmp", config->data_directory);
     const struct engine_config engine_config = {
         .memory_limit_bytes = config->worker->memory_bytes / 2,
         .thread_count = 1,
-        .temp_directory = temp_directory,
+        .temp_directory = config->temp_directory,
     };
     TRY(engine_open(&engine_config, &keeper->engine, err));
     keeper->seal_config = (struct seal_config){

@@ -10,7 +10,6 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "catalog/jobs.h"
-#include "catalog/subscriptions.h"
 #include "job/job_run.h"
 #include "worker/heartbeat.h"
 
@@ -40,14 +39,13 @@ static bool worker_open(struct worker *worker, const struct worker_config *confi
     *worker = (struct worker){.config = config};
     rng_text(rng_system(), worker->id, WORKER_ID_CHARS);
     TRY(catalog_open(config->catalog_path, &worker->catalog, err));
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/tmp", config->data_directory);
     const struct engine_config engine_config = {
         .memory_limit_bytes = options->memory_bytes / 2,
         .thread_count = 1,
-        .temp_directory = path,
+        .temp_directory = config->temp_directory,
     };
     TRY(engine_open(&engine_config, &worker->engine, err));
+    char path[4096];
     (void)snprintf(path, sizeof path, "%s/exports", config->data_directory);
     TRY(store_file_open(path, &worker->store, err));
     worker->run_config = (struct job_run_config){
@@ -78,15 +76,6 @@ static void worker_log_job(enum log_level level, const char *event, const struct
               job->organization_id, name, value, NULL);
 }
 
-// The sample decides over its subscription.
-static bool worker_settle_sample(struct worker *worker, const struct job *job, const char *reason,
-                                 struct err *err)
-{
-    if (job->kind != JOB_SAMPLE)
-        return true;
-    return subscription_settle(worker->catalog, job->subscription_id, reason == NULL, reason, err);
-}
-
 static bool worker_give_back(struct worker *worker, const struct job *job,
                              const struct err *failure, bool is_stopping, struct err *err)
 {
@@ -103,7 +92,6 @@ static bool worker_give_back(struct worker *worker, const struct job *job,
         return true;
     }
     worker_log_job(LOG_ERROR, "job_failed", job, "reason", failure->message);
-    TRY(worker_settle_sample(worker, job, failure->message, err));
     TRY(job_run_discard(&worker->run_config, worker->catalog, job, err));
     if (!job_run_is_outdated(failure) || job->kind == JOB_SAMPLE)
         return true;
@@ -144,7 +132,7 @@ static void worker_run_job(struct worker *worker, const struct job *job, int64_t
         char text[32];
         (void)snprintf(text, sizeof text, "%lld", (long long)row_count);
         worker_log_job(LOG_INFO, "job_succeeded", job, "rows", text);
-        is_settled = worker_settle_sample(worker, job, NULL, &err);
+        is_settled = true;
     } else if (failure.kind == ERR_CANCELED && !is_stopping) {
         worker_log_job(LOG_WARN, "job_lost", job, "reason", failure.message);
         is_settled = true;

@@ -41,6 +41,8 @@ struct worker_config {
     const struct keeper_options *keeper;
     const char *data_directory;
     const char *catalog_path;
+    // Spill space of this process alone: engines that share one overwrite each other's files.
+    const char *temp_directory;
     const struct clock *clock;
     const char *supervisor_id; // changes when the supervisor does
     const char *node_id;       // stays with the data directory: one keeper at a time has it
