@@ -231,10 +231,10 @@ static enum MHD_Result http_queue_reply(struct http_request *request)
     struct http_connection *connection = request->connection;
     mutex_lock(&server->lock);
     if (server->is_draining)
-        request->closes = true;
+        http_close_after(request);
     mutex_unlock(&server->lock);
     if (++connection->request_count >= HTTP_REQUESTS_PER_CONNECTION)
-        request->closes = true;
+        http_close_after(request);
     if (request->closes)
         connection->lingers = true;
     http_request_finish_headers(request);
@@ -293,7 +293,7 @@ static enum MHD_Result http_answer_head(struct http_request *request, struct htt
     request->step = HTTP_STEP_BODY;
     const bool has_body = request->framing.is_chunked || request->framing.length_bytes > 0;
     if (request->has_reply && (request->closes || has_body || request->framing.expects_continue)) {
-        request->closes = true; // the library does, after a reply this early
+        http_close_after(request); // the library does, after a reply this early
         return http_queue_reply(request);
     }
     http_keeper_enter(request->connection, has_body ? HTTP_PHASE_BODY : HTTP_PHASE_WORK, 0,
@@ -304,7 +304,7 @@ static enum MHD_Result http_answer_head(struct http_request *request, struct htt
 // The client goes on sending after the answer was found, and the library cannot give it now.
 static enum MHD_Result http_answer_outside(struct http_request *request)
 {
-    request->closes = true;
+    http_close_after(request);
     request->connection->lingers = true;
     http_request_finish_headers(request);
     if (!request->server->is_tls && request->file_fd < 0)

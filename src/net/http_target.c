@@ -22,7 +22,8 @@ static int http_hex_value(char digit)
     return -1;
 }
 
-bool http_percent_decode(struct slice text, struct arena *arena, struct slice *ret_decoded)
+// False: '%' without two hexadecimal digits.
+static bool http_percent_decode(struct slice text, struct arena *arena, struct slice *ret_decoded)
 {
     if (text.size_bytes == 0 || memchr(text.data, '%', text.size_bytes) == NULL) {
         *ret_decoded = text;

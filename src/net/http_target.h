@@ -29,6 +29,4 @@ struct http_target {
 bool http_target_parse(struct slice raw, struct slice host, struct arena *arena,
                        struct http_target *ret_target, struct http_refusal *ret_refusal);
 
-// False: '%' without two hexadecimal digits.
-bool http_percent_decode(struct slice text, struct arena *arena, struct slice *ret_decoded);
 bool http_utf8_is_valid(struct slice text);

@@ -200,8 +200,10 @@ void fixture_open_tls(struct fixture *fixture, const struct http_limits *limits,
     };
     fixture_handler(fixture, &config.handler);
     struct err err = {0};
-    if (!http_listen("127.0.0.1:0", &config.listen_fd, &fixture->port, &err) ||
-        !http_server_open(&config, &fixture->server, &err))
+    if (!http_listen("127.0.0.1:0", &fixture->listen_fd, &fixture->port, &err))
+        fail_msg("%s", err.message);
+    config.listen_fd = fixture->listen_fd;
+    if (!http_server_open(&config, &fixture->server, &err))
         fail_msg("%s", err.message);
     thread_start(&fixture->worker, fixture_work, fixture);
 }

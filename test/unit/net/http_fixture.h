@@ -23,6 +23,7 @@
 struct fixture {
     struct http_server *server;
     int port;
+    int listen_fd; // the server's
     char file_path[64];
     _Atomic int head_count;
     _Atomic int complete_count;

@@ -468,6 +468,31 @@ static void test_close_cuts_what_does_not_finish(void **state)
     fixture_close(&fixture);
 }
 
+// Several processes accept from one socket; one of them ends without taking the socket from the
+// others.
+static void test_servers_share_a_listening_socket(void **state)
+{
+    (void)state;
+    const struct http_limits limits = fixture_limits();
+    struct fixture first;
+    fixture_open(&first, &limits);
+    struct http_server_config config = {.thread_count = 1, .limits = limits};
+    fixture_handler(&first, &config.handler);
+    config.listen_fd = dup(first.listen_fd);
+    assert_true(config.listen_fd >= 0);
+    struct http_server *second = NULL;
+    struct err err = {0};
+    assert_true(http_server_open(&config, &second, &err));
+    static const char request[] = "GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    char body[1024];
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(raw_once(first.port, request, body, NULL), 200);
+    http_server_close(&second, 1000);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(raw_once(first.port, request, body, NULL), 200);
+    fixture_close(&first);
+}
+
 // Traffic, suspended requests among it, while the server closes: nothing hangs, nothing is lost
 // track of.
 static void test_close_under_load(void **state)
@@ -514,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_slow_readers_are_cut),
         cmocka_unit_test(test_close_lets_requests_finish),
         cmocka_unit_test(test_close_cuts_what_does_not_finish),
+        cmocka_unit_test(test_servers_share_a_listening_socket),
         cmocka_unit_test(test_close_under_load),
     };
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);
