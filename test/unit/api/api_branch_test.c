@@ -479,14 +479,7 @@ static void jobs_are_listed_with_their_files(void **state)
     struct fixture *fixture = *state;
     const char *token = fixture->mine.token;
     const char *id = fixture_subscribe(fixture, "hourly", "[\"name\"]");
-    (void)fixture_finish_job(fixture, "sample");
-    struct err err;
-    int64_t windows = 0;
-    int64_t created = 0;
-    const int64_t hour = INT64_C(3600000);
-    const int64_t end = FIXTURE_NOW_MS / hour * hour;
-    assert_true(job_backfill(fixture->catalog, id, end - 3 * hour, end, FIXTURE_NOW_MS, &windows,
-                             &created, &err));
+    fixture_backfill(fixture, id, 3);
     const char *done = fixture_finish_job(fixture, "bytes of a file");
     const char *failed = fixture_fail_job(fixture, "schema_changed");
     const char *target = jobs_target(fixture, id, fixture->mine.app_id);
@@ -524,7 +517,17 @@ static void jobs_are_listed_with_their_files(void **state)
     assert_true(
         slice_equal_text(json_node_text(json_node_get(seen_failed, "reason")), "schema_changed"));
     assert_int_equal(json_node_count(json_node_get(seen_failed, "export_url")), 0);
+}
 
+static void one_job_is_read_by_its_id(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *token = fixture->mine.token;
+    const char *id = fixture_subscribe(fixture, "hourly", "[\"name\"]");
+    fixture_backfill(fixture, id, 3);
+    const char *done = fixture_finish_job(fixture, "bytes of a file");
+    const char *target = jobs_target(fixture, id, fixture->mine.app_id);
+    const struct fixture_reply list = fixture_post(fixture, token, target, "");
     const struct fixture_reply by_get = fixture_get(fixture, token, target);
     assert_string_equal(slice_chars(by_get.body), slice_chars(list.body));
     const struct fixture_reply one =
@@ -538,6 +541,24 @@ static void jobs_are_listed_with_their_files(void **state)
                                    fixture->theirs.app_id));
     fixture_assert_error(&foreign, 404, "Job ID Not Found");
 
+    // The files go after their retention, the job leaves the list with them.
+    fixture->clock.now_wall_ms += INT64_C(604800000) + 1;
+    const struct fixture_reply late =
+        fixture_get(fixture, token,
+                    fixture_format(fixture, LOGS "subscription/%s/job/%s?app_id=%s", id, done,
+                                   fixture->mine.app_id));
+    assert_int_equal(json_node_count(json_node_get(late.json, "export_url")), 0);
+    const struct fixture_reply pending = fixture_get(fixture, token, target);
+    assert_int_equal(json_node_count(pending.json), 2);
+}
+
+static void lists_can_be_cut(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *token = fixture->mine.token;
+    const char *id = fixture_subscribe(fixture, "hourly", "[\"name\"]");
+    fixture_backfill(fixture, id, 3);
+    const char *target = jobs_target(fixture, id, fixture->mine.app_id);
     const struct fixture_reply limited = fixture_get(fixture, token,
                                                      fixture_format(fixture, "%s&limit=2", target));
     assert_int_equal(json_node_count(limited.json), 2);
@@ -548,16 +569,6 @@ static void jobs_are_listed_with_their_files(void **state)
             fixture, token, fixture_format(fixture, "%s&limit=%s", target, bad_limits[i]));
         fixture_assert_error(&bad, 400, "Invalid parameter: limit");
     }
-
-    // The files go after their retention, the job leaves the list with them.
-    fixture->clock.now_wall_ms += INT64_C(604800000) + 1;
-    const struct fixture_reply late =
-        fixture_get(fixture, token,
-                    fixture_format(fixture, LOGS "subscription/%s/job/%s?app_id=%s", id, done,
-                                   fixture->mine.app_id));
-    assert_int_equal(json_node_count(json_node_get(late.json, "export_url")), 0);
-    const struct fixture_reply pending = fixture_get(fixture, token, target);
-    assert_int_equal(json_node_count(pending.json), 1);
 }
 
 static void the_external_id_is_the_organizations(void **state)
@@ -596,32 +607,27 @@ static void paths_and_methods_are_checked(void **state)
     assert_int_equal(reply.body.size_bytes, 0);
 }
 
+#define API_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_subscription_lives_and_ends, fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(a_failed_sample_says_why, fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(subscriptions_are_listed_oldest_first, fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(duplicates_and_too_many_are_refused, fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(bad_bodies_are_refused, fixture_set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(bad_reports_are_refused, fixture_set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(sensitive_fields_need_the_permission, fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(the_scope_is_checked, fixture_set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(credentials_are_checked, fixture_set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(subscribing_has_its_own_statuses, fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(foreign_is_unknown, fixture_set_up, fixture_tear_down),
-        cmocka_unit_test_setup_teardown(jobs_are_listed_with_their_files, fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(the_external_id_is_the_organizations, fixture_set_up,
-                                        fixture_tear_down),
-        cmocka_unit_test_setup_teardown(paths_and_methods_are_checked, fixture_set_up,
-                                        fixture_tear_down),
+        API_TEST(a_subscription_lives_and_ends),
+        API_TEST(a_failed_sample_says_why),
+        API_TEST(subscriptions_are_listed_oldest_first),
+        API_TEST(duplicates_and_too_many_are_refused),
+        API_TEST(bad_bodies_are_refused),
+        API_TEST(bad_reports_are_refused),
+        API_TEST(sensitive_fields_need_the_permission),
+        API_TEST(the_scope_is_checked),
+        API_TEST(credentials_are_checked),
+        API_TEST(subscribing_has_its_own_statuses),
+        API_TEST(foreign_is_unknown),
+        API_TEST(jobs_are_listed_with_their_files),
+        API_TEST(one_job_is_read_by_its_id),
+        API_TEST(lists_can_be_cut),
+        API_TEST(the_external_id_is_the_organizations),
+        API_TEST(paths_and_methods_are_checked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

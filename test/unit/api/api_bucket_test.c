@@ -10,8 +10,7 @@
 #include "base/hash.h"
 #include "net/sigv4.h"
 
-#define BYTES   "0123456789abcdefghij"
-#define HOUR_MS INT64_C(3600000)
+#define BYTES "0123456789abcdefghij"
 
 struct download {
     const char *job_id;
@@ -21,14 +20,8 @@ struct download {
 
 static struct download make_download(struct fixture *fixture)
 {
-    struct err err;
-    int64_t windows;
-    int64_t created;
     const char *id = fixture_subscribe(fixture, "hourly", "[\"name\"]");
-    (void)fixture_finish_job(fixture, "sample");
-    const int64_t end = FIXTURE_NOW_MS / HOUR_MS * HOUR_MS;
-    assert_true(job_backfill(fixture->catalog, id, end - HOUR_MS, end, FIXTURE_NOW_MS, &windows,
-                             &created, &err));
+    fixture_backfill(fixture, id, 1);
     struct download download = {.job_id = fixture_finish_job(fixture, BYTES)};
     const struct fixture_reply reply = fixture_get(
         fixture, fixture->mine.token, fixture_format(fixture, "/v1/jobs/%s", download.job_id));

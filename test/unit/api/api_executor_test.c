@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "api/api_executor.h"
+#include "base/file.h"
 #include "base/thread.h"
 
 #define ITEMS 8
@@ -27,6 +28,7 @@ struct item {
     struct gate *gate;
 };
 
+static char executor_directory[] = "/tmp/milkrun-executor-XXXXXX";
 static char executor_path[64];
 
 static void run(void *context, struct catalog *catalog)
@@ -48,11 +50,25 @@ static int set_up(void **state)
     (void)state;
     struct err err;
     struct catalog *catalog = NULL;
-    char directory[] = "/tmp/milkrun-executor-XXXXXX";
-    assert_non_null(mkdtemp(directory));
-    (void)snprintf(executor_path, sizeof executor_path, "%s/catalog.db", directory);
+    assert_non_null(mkdtemp(executor_directory));
+    (void)snprintf(executor_path, sizeof executor_path, "%s/catalog.db", executor_directory);
     assert_true(catalog_create(executor_path, &catalog, &err));
     catalog_close(&catalog);
+    return 0;
+}
+
+static bool remove_one(const char *path, void *context, struct err *err)
+{
+    (void)context;
+    return file_remove(path, err);
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    struct err err;
+    assert_true(file_walk(executor_directory, "", remove_one, NULL, &err));
+    assert_int_equal(rmdir(executor_directory), 0);
     return 0;
 }
 
@@ -156,5 +172,5 @@ int main(void)
         cmocka_unit_test(an_organization_gets_a_quarter_of_the_queue),
         cmocka_unit_test(a_missing_catalog_is_an_error),
     };
-    return cmocka_run_group_tests(tests, set_up, NULL);
+    return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -98,12 +98,12 @@ static void fixture_open_log(struct fixture *fixture, const char *catalog_path)
     fixture_must(ingest_log_open(&config, &fixture->log, &err), &err);
 }
 
-static void fixture_open_api(struct fixture *fixture, const char *catalog_path)
+struct api_config fixture_config(struct fixture *fixture)
 {
     struct err err;
     struct api_config config = {
         .data_directory = fixture->directory,
-        .catalog_path = catalog_path,
+        .catalog_path = fixture_format(fixture, "%s/catalog.db", fixture->directory),
         .clock = &fixture->clock.base,
         .listen_fd = -1,
         .listen_address = fixture->host,
@@ -116,6 +116,13 @@ static void fixture_open_api(struct fixture *fixture, const char *catalog_path)
     const struct option_set set = {api_options, api_option_count, &config.settings};
     const struct option_input input = {0};
     fixture_must(option_read(&set, 1, &input, &fixture->arena, NULL, NULL, &err), &err);
+    return config;
+}
+
+static void fixture_open_api(struct fixture *fixture)
+{
+    struct err err;
+    struct api_config config = fixture_config(fixture);
     fixture_must(http_listen("127.0.0.1:0", &config.listen_fd, &fixture->port, &err), &err);
     (void)snprintf(fixture->host, sizeof fixture->host, "127.0.0.1:%d", fixture->port);
     fixture_must(api_open(&config, &fixture->api, &err), &err);
@@ -141,7 +148,7 @@ int fixture_set_up(void **state)
     const char *exports = fixture_format(fixture, "%s/exports", fixture->directory);
     fixture_must(store_file_open(exports, &fixture->bucket, &err), &err);
     fixture_open_log(fixture, path);
-    fixture_open_api(fixture, path);
+    fixture_open_api(fixture);
     return 0;
 }
 
@@ -261,6 +268,25 @@ struct fixture_reply fixture_call(struct fixture *fixture, const char *method, c
     const struct fixture_reply reply = fixture_parse(fixture, buf_slice(&bytes));
     buf_clear(&bytes);
     return reply;
+}
+
+int fixture_status(const struct fixture *fixture, const char *target, const char *body)
+{
+    struct buf bytes;
+    int status = 0;
+    buf_init(&bytes, 1024 * 1024);
+    buf_append_format(&bytes,
+                      "POST %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\naccess-token: %s\r\n"
+                      "Content-Length: %zu\r\n\r\n%s",
+                      target, fixture->host, fixture->mine.token, strlen(body), body);
+    const int fd = fixture_connect(fixture);
+    fixture_send(fd, buf_slice(&bytes));
+    buf_reset(&bytes);
+    fixture_receive(fd, &bytes);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(sscanf(buf_text(&bytes), "HTTP/1.1 %d", &status), 1);
+    buf_clear(&bytes);
+    return status;
 }
 
 void fixture_leave(struct fixture *fixture, const char *bytes)
@@ -445,4 +471,18 @@ const char *fixture_fail_job(struct fixture *fixture, const char *reason)
     fixture_must(job_fail(fixture->catalog, &claim, reason, fixture->clock.now_wall_ms, 0, &err),
                  &err);
     return job.id;
+}
+
+void fixture_backfill(struct fixture *fixture, const char *subscription_id, int64_t hour_count)
+{
+    struct err err;
+    int64_t window_count = 0;
+    int64_t created_count = 0;
+    const int64_t hour_ms = INT64_C(3600000);
+    const int64_t end_ms = FIXTURE_NOW_MS / hour_ms * hour_ms;
+    (void)fixture_finish_job(fixture, "sample");
+    fixture_must(job_backfill(fixture->catalog, subscription_id, end_ms - hour_count * hour_ms,
+                              end_ms, FIXTURE_NOW_MS, &window_count, &created_count, &err),
+                 &err);
+    assert_int_equal(created_count, hour_count);
 }

@@ -48,6 +48,9 @@ struct fixture {
     int change_count; // calls of on_change; settled when no request runs
 };
 
+// As the fixture's own api has it, without a listening socket.
+struct api_config fixture_config(struct fixture *fixture);
+
 int fixture_set_up(void **state);
 int fixture_tear_down(void **state);
 
@@ -75,6 +78,8 @@ struct fixture_reply fixture_get(struct fixture *fixture, const char *token, con
 struct fixture_reply fixture_post(struct fixture *fixture, const char *token, const char *target,
                                   const char *body);
 struct fixture_reply fixture_delete(struct fixture *fixture, const char *token, const char *target);
+// Status of a POST as `mine`; unlike all others, from any thread.
+int fixture_status(const struct fixture *fixture, const char *target, const char *body);
 // NULL when absent.
 const char *fixture_header(struct fixture *fixture, const struct fixture_reply *reply,
                            const char *name);
@@ -91,6 +96,9 @@ const char *fixture_format(struct fixture *fixture, const char *format, ...)
 
 // POST subscribe of `mine` with cadence and fields as given; returns the subscription's id.
 const char *fixture_subscribe(struct fixture *fixture, const char *cadence, const char *fields);
+
+// Makes the subscription ACTIVE, and jobs for its last hours before now.
+void fixture_backfill(struct fixture *fixture, const char *subscription_id, int64_t hour_count);
 
 // Runs the job queue's next job to SUCCEEDED with one file of these bytes; its id.
 const char *fixture_finish_job(struct fixture *fixture, const char *bytes);

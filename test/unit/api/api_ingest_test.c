@@ -101,6 +101,25 @@ static void an_oversized_line_is_413(void **state)
     mem_free(line);
 }
 
+// Ends on a writer thread, since the log keeps it in a file of its own.
+static void large_batches_are_taken(void **state)
+{
+    struct fixture *fixture = *state;
+    const size_t count = 40000;
+    struct buf body;
+    buf_init(&body, (size_t)16 * 1024 * 1024);
+    for (size_t i = 0; i < count; i++)
+        buf_append_text(&body, LINE);
+    assert_true(body.size_bytes > 2 * 1024 * 1024);
+    struct fixture_reply reply = ingest(fixture, NDJSON, buf_slice(&body));
+    assert_accepted(&reply, (int64_t)count);
+    buf_append_text(&body, "{");
+    reply = ingest(fixture, NDJSON, buf_slice(&body));
+    fixture_assert_error(&reply, 400, "Invalid event on line 40001");
+    assert_int_equal(event_count(fixture), count);
+    buf_clear(&body);
+}
+
 static void media_types_are_checked(void **state)
 {
     struct fixture *fixture = *state;
@@ -266,6 +285,7 @@ int main(void)
         API_TEST(events_are_taken),
         API_TEST(bad_lines_are_named),
         API_TEST(an_oversized_line_is_413),
+        API_TEST(large_batches_are_taken),
         API_TEST(media_types_are_checked),
         API_TEST(tokens_and_apps_are_checked),
         API_TEST(operators_name_the_app_in_each_line),

@@ -331,13 +331,7 @@ static void jobs_are_read_by_id_alone(void **state)
     struct fixture *fixture = *state;
     const char *token = fixture->mine.token;
     const char *id = fixture_subscribe(fixture, "hourly", "[\"name\"]");
-    (void)fixture_finish_job(fixture, "sample");
-    struct err err;
-    int64_t windows;
-    int64_t created;
-    const int64_t end = FIXTURE_NOW_MS / HOUR_MS * HOUR_MS;
-    assert_true(job_backfill(fixture->catalog, id, end - HOUR_MS, end, FIXTURE_NOW_MS, &windows,
-                             &created, &err));
+    fixture_backfill(fixture, id, 1);
     const char *job_id = fixture_finish_job(fixture, "bytes");
     const char *target = fixture_format(fixture, "/v1/jobs/%s", job_id);
     const char *manifest = fixture_format(fixture, "/v1/jobs/%s/manifest", job_id);
