@@ -33,6 +33,10 @@ static size_t number_format_short_decimal(double value, char *ret_text)
 {
     static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
     const double magnitude = fabs(value);
+    if (magnitude == 0 && signbit(value)) {
+        memcpy(ret_text, "-0.0", 4); // "-0" would be read as an integer, without its sign
+        return 4;
+    }
     if (magnitude >= 1e15 || (magnitude < 1e-4 && magnitude > 0))
         return 0;
     for (size_t places = 0; places < ARRAY_COUNT(powers); places++) {

@@ -26,7 +26,7 @@ static void test_doubles_are_short(void **state)
     (void)state;
     assert_double_text(0.1, "0.1");
     assert_double_text(5, "5");
-    assert_double_text(-0.0, "-0");
+    assert_double_text(-0.0, "-0.0");
     assert_double_text(19.99, "19.99");
     assert_double_text(-1234.5, "-1234.5");
     assert_double_text(0.000001, "1e-06");
