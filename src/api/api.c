@@ -219,8 +219,8 @@ static void api_log(const struct api_call *call, int status)
     const struct api_route *route = call->match.route;
     // The path as received, never the query: signatures and misplaced tokens are in there.
     const enum log_level level = call->is_alarm ? LOG_ERROR : status >= 500 ? LOG_WARN : LOG_DEBUG;
-    log_event(level, "request", "request_id", api_log_text(call, api_request_id(call)), "method",
-              api_log_text(call, http_method(call->request)), "path",
+    log_event(level, "request", "request_id", api_log_text(call, http_request_id(call->request)),
+              "method", api_log_text(call, http_method(call->request)), "path",
               api_log_text(call, http_path(call->request)), "route",
               route == NULL ? NULL : route->pattern, "status", status_text, "ms", duration_text,
               "peer", api_log_text(call, http_peer(call->request)), "organization",

@@ -58,7 +58,7 @@ static void api_bucket_fail(struct api_call *call, int status, const char *messa
                       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>%s</Code>"
                       "<Message>%s</Message><RequestId>",
                       api_bucket_code_of(status, message), message);
-    buf_append(&call->reply, api_request_id(call));
+    buf_append(&call->reply, http_request_id(call->request));
     buf_append_text(&call->reply, "</RequestId></Error>\n");
     call->status = status;
     call->content_type = "application/xml";

@@ -83,11 +83,6 @@ bool api_call_query(struct api_call *call, const char *name, struct slice *ret_v
     return true;
 }
 
-struct slice api_request_id(const struct api_call *call)
-{
-    return http_header(call->request, "X-Request-Id", NULL);
-}
-
 void api_call_changed(const struct api_call *call)
 {
     const struct api_config *config = &call->api->config;

@@ -77,9 +77,6 @@ NODISCARD bool api_call_text_member(struct api_call *call, const struct json_nod
 NODISCARD bool api_call_query(struct api_call *call, const char *name, struct slice *ret_value,
                               struct err *err);
 
-// Of the log and of the bucket's errors.
-struct slice api_request_id(const struct api_call *call);
-
 // Tells the other processes that the catalog has work for them.
 void api_call_changed(const struct api_call *call);
 

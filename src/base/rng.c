@@ -74,7 +74,18 @@ uint64_t rng_below(struct rng *rng, uint64_t bound)
 void rng_text(struct rng *rng, char *ret_text, size_t size_chars)
 {
     static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    for (size_t i = 0; i < size_chars; i++)
-        ret_text[i] = alphabet[rng_below(rng, sizeof alphabet - 1)];
+    const unsigned letter_count = sizeof alphabet - 1;
+    const unsigned unfair = 256 - 256 % letter_count; // bytes from here would favour some letters
+    uint8_t bytes[64];                                // one question to the system for many letters
+    size_t used = sizeof bytes;
+    for (size_t i = 0; i < size_chars;) {
+        if (used == sizeof bytes) {
+            rng_fill(rng, bytes, sizeof bytes);
+            used = 0;
+        }
+        const unsigned byte = bytes[used++];
+        if (byte < unfair)
+            ret_text[i++] = alphabet[byte % letter_count];
+    }
     ret_text[size_chars] = '\0';
 }

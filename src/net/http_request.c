@@ -53,6 +53,11 @@ void http_request_choose_id(struct http_request *request)
     rng_text(rng_system(), request->id, HTTP_REQUEST_ID_MADE_CHARS);
 }
 
+struct slice http_request_id(const struct http_request *request)
+{
+    return slice_text(request->id);
+}
+
 void http_request_refuse(struct http_request *request, struct http_refusal refusal)
 {
     const struct http_handler *handler = &request->server->handler;

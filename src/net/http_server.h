@@ -65,6 +65,8 @@ NODISCARD bool http_listen(const char *address, int *ret_fd, int *ret_port, stru
 // --- The request. Slices live until `ended`.
 
 struct slice http_method(const struct http_request *request);
+// As the reply's X-Request-Id says: the client's own when it is [A-Za-z0-9._-]{1,64}, else ours.
+struct slice http_request_id(const struct http_request *request);
 // As received, with its query: for logs and signatures.
 struct slice http_raw_target(const struct http_request *request);
 struct slice http_raw_path(const struct http_request *request);
