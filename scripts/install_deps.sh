@@ -10,6 +10,7 @@ libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libjansson-dev 
 libdeflate-dev libzstd-dev libsnappy-dev libinih-dev libcmocka-dev"
 case "${1:-}" in
 lint) packages="$packages clang clang-format clang-tidy cppcheck" ;;
+servers) packages="$packages curl wget" ;;
 fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 esac
 
