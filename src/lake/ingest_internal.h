@@ -112,6 +112,7 @@ struct ingest_log {
     int64_t keys_memory_bytes; // of them, taken from the budget
     struct ingest_bulk *bulks;
     int64_t received_at_ms;    // of the last frame
+    int64_t sealed_seq;        // when the log was opened: lines up to it are not read again
     int64_t file_opened_at_ms; // boot clock, first batch of the open file
     int64_t polled_at_ms;      // boot clock
 

@@ -7,106 +7,12 @@
 //
 // A file's rows end where the next file's begin: what lies behind (a group whose sync failed, and
 // which was refused) is not looked at.
-#include <dirent.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/mem.h"
 #include "lake/ingest_recover.h"
-
-// --- What is in the directory
-
-struct ingest_listing {
-    int64_t last_id; // 0: no log file
-    uint64_t *bulks;
-    size_t bulk_count;
-};
-
-static void ingest_listing_clear(struct ingest_listing *listing)
-{
-    mem_free(listing->bulks);
-}
-
-// The hexadecimal number between prefix and ".log".
-static bool ingest_parse_name(const char *name, const char *prefix, uint64_t *ret_number)
-{
-    const size_t prefix_chars = strlen(prefix);
-    uint8_t bytes[8];
-    if (strncmp(name, prefix, prefix_chars) != 0 || strlen(name) != prefix_chars + 16 + 4 ||
-        strcmp(name + prefix_chars + 16, ".log") != 0 ||
-        !hex_decode(slice_of(name + prefix_chars, 16), bytes, sizeof bytes))
-        return false;
-    *ret_number = 0;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        *ret_number = *ret_number << 8 | bytes[i];
-    return true;
-}
-
-static bool ingest_parse_file_id(const char *name, int64_t *ret_id)
-{
-    if (strlen(name) != 14 || strspn(name, "0123456789") != 10 || strcmp(name + 10, ".log") != 0)
-        return false;
-    *ret_id = strtoll(name, NULL, 10);
-    return true;
-}
-
-static bool ingest_list_spare(struct ingest_log *log, uint64_t name, struct err *err)
-{
-    struct ingest_writer *writer = &log->writer;
-    if (writer->spare_count < INGEST_SPARES_MAX) {
-        writer->spares[writer->spare_count++] = name;
-        return true;
-    }
-    char path[INGEST_PATH_CHARS];
-    ingest_writer_spare_path(writer, name, path);
-    return file_remove(path, err);
-}
-
-static bool ingest_list_entry(struct ingest_log *log, const char *name,
-                              struct ingest_listing *listing, struct err *err)
-{
-    int64_t id;
-    uint64_t number;
-    if (ingest_parse_file_id(name, &id)) {
-        listing->last_id = id > listing->last_id ? id : listing->last_id;
-    } else if (ingest_parse_name(name, "bulk-", &number)) {
-        listing->bulks = mem_resize(listing->bulks,
-                                    (listing->bulk_count + 1) * sizeof *listing->bulks);
-        listing->bulks[listing->bulk_count++] = number;
-    } else if (ingest_parse_name(name, "spare-", &number)) {
-        return ingest_list_spare(log, number, err);
-    }
-    return true;
-}
-
-static void ingest_close_directory(DIR **directory)
-{
-    if (*directory != NULL)
-        (void)closedir(*directory);
-}
-
-static bool ingest_list(struct ingest_log *log, struct ingest_listing *listing, struct err *err)
-{
-    char path[INGEST_PATH_CHARS];
-    const int size = snprintf(path, sizeof path, "%s/log", log->data_directory);
-    ASSERT(size > 0 && (size_t)size < sizeof path);
-    DIR *entries CLEANUP(ingest_close_directory) = opendir(path);
-    if (entries == NULL)
-        return err_set_errno(err, "open directory %s", path);
-    for (;;) {
-        errno = 0;
-        const struct dirent *entry = readdir(entries);
-        if (entry == NULL && errno != 0)
-            return err_set_errno(err, "read directory %s", path);
-        if (entry == NULL)
-            return true;
-        TRY(ingest_list_entry(log, entry->d_name, listing, err));
-    }
-}
 
 // --- Reading one file
 
@@ -267,6 +173,7 @@ static bool ingest_recover_file(struct ingest_log *log, int64_t file_id, int64_t
         .data_directory = log->data_directory,
         .file_id = file_id,
         .byte_limit = INT64_MAX,
+        .seq_from = log->sealed_seq,
     };
     struct ingest_stop stop = {.file_id = file_id, .seq = seq_lo, .seq_limit = seq_limit};
     struct ingest_reader *reader CLEANUP(ingest_reader_close) = NULL;
@@ -312,6 +219,7 @@ static bool ingest_recover_closed(struct ingest_log *log, const struct segment_l
     TRY(segment_next_log_file(log->catalog, &arena, &is_found, &first, err));
     if (!is_found)
         return true;
+    TRY(segment_seal_point(log->catalog, &log->sealed_seq, err));
     int64_t seq = first.seq_lo;
     for (int64_t id = first.id; id <= last->id; id++) {
         int64_t seq_limit = last->seq_hi;

@@ -7,6 +7,17 @@
 
 #define INGEST_NO_LIMIT INT64_C(-1)
 
+struct ingest_listing {
+    int64_t last_id; // of log files; 0: there is none
+    uint64_t *bulks; // their nonces
+    size_t bulk_count;
+};
+
+// Spare files go to the writer's pool, and those that are too many away.
+NODISCARD bool ingest_list(struct ingest_log *log, struct ingest_listing *ret_listing,
+                           struct err *err);
+void ingest_listing_clear(struct ingest_listing *listing);
+
 // Where reading a file stopped before its end.
 struct ingest_stop {
     int64_t file_id;

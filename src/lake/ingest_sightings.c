@@ -129,7 +129,21 @@ struct ingest_line_news {
     size_t new_field_count;
 };
 
-static bool ingest_collect_news(const struct ingest_sightings *sightings,
+// The schema's field of the property at that position of the line, by guess or by look-up.
+static const struct schema_field *ingest_guess_field(struct ingest_sightings *sightings,
+                                                     const struct ingest_topic *topic,
+                                                     size_t position, struct slice name)
+{
+    if (position >= INGEST_GUESSES)
+        return ingest_topic_field(topic, name);
+    struct ingest_guess *guess = &sightings->guesses[position];
+    if (guess->field != NULL && slice_equal(slice_of(guess->field->name, guess->name_bytes), name))
+        return guess->field;
+    *guess = (struct ingest_guess){ingest_topic_field(topic, name), name.size_bytes};
+    return guess->field;
+}
+
+static bool ingest_collect_news(struct ingest_sightings *sightings,
                                 const struct ingest_topic *topic, const struct event *event,
                                 struct buf *scratch, struct ingest_line_news *news,
                                 char *ret_detail, struct err *err)
@@ -137,7 +151,7 @@ static bool ingest_collect_news(const struct ingest_sightings *sightings,
     for (size_t i = 0; i < event->property_count; i++) {
         const struct event_property *property = &event->properties[i];
         const struct slice text = ingest_name_of(scratch, property);
-        const struct schema_field *field = ingest_topic_field(topic, text);
+        const struct schema_field *field = ingest_guess_field(sightings, topic, i, text);
         switch (ingest_judge(field, property)) {
         case INGEST_NO_NEWS:
             break;

@@ -17,7 +17,16 @@ struct ingest_sighting {
 
 #define INGEST_SIGHTING_BUCKETS 256
 
+// Lines of a batch look alike: the n-th property of a line is mostly the field that it was in the
+// line before.
+struct ingest_guess {
+    const struct schema_field *field; // NULL: no guess
+    size_t name_bytes;
+};
+#define INGEST_GUESSES 64
+
 struct ingest_sightings {
+    struct ingest_guess guesses[INGEST_GUESSES];
     struct ingest_sighting *items;
     size_t count;
     size_t capacity;

@@ -15,22 +15,25 @@
 // For everything that has escapes or is not ASCII; at is the first such byte.
 const char *event_skip_string_slowly(const char *at, const char *end, bool *ret_has_escapes);
 
-typedef unsigned char event_vector __attribute__((vector_size(16)));
-typedef uint64_t event_vector_words __attribute__((vector_size(16)));
+typedef signed char event_bytes __attribute__((vector_size(16)));
+typedef uint16_t event_pairs __attribute__((vector_size(16)));
+typedef uint8_t event_halves __attribute__((vector_size(8)));
 
 // The first byte that is a quote, a backslash, a control character or not ASCII. Sixteen at a time
 // (vector builtins become SSE2 or NEON) as long as sixteen are left.
 static inline const char *event_skip_plain(const char *at, const char *end)
 {
     while (end - at >= 16) {
-        event_vector bytes;
+        event_bytes bytes;
         memcpy(&bytes, at, sizeof bytes);
-        const event_vector_words found = (event_vector_words)((bytes == '"') | (bytes == '\\') |
-                                                              (bytes < 0x20) | (bytes > 0x7f));
-        if (found[0] != 0)
-            return at + __builtin_ctzll(found[0]) / 8;
-        if (found[1] != 0)
-            return at + 8 + __builtin_ctzll(found[1]) / 8;
+        // As signed numbers, bytes that are not ASCII are less than a space too.
+        const event_pairs found = (event_pairs)((bytes == '"') | (bytes == '\\') | (bytes < 0x20));
+        // Four bits per byte, in their order: one word to look at.
+        const event_halves narrow = __builtin_convertvector(found >> 4, event_halves);
+        uint64_t mask;
+        memcpy(&mask, &narrow, sizeof mask);
+        if (mask != 0)
+            return at + __builtin_ctzll(mask) / 4;
         at += 16;
     }
     while (at < end && (unsigned char)*at >= 0x20 && (unsigned char)*at < 0x80 && *at != '"' &&

@@ -175,6 +175,26 @@ static void one_that_waits_does_not_hide_the_others(void **state)
     assert_string_equal(job.subscription_id, third);
 }
 
+// Older windows that wait for one more row, or one more millisecond, come after one that is ready.
+static void what_waits_is_passed_over(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    const struct job first = fixture_run_hour(fixture, id, FIXTURE_HOUR(1));
+    const struct job_claim claim = fixture_claim_of(&first);
+    assert_done(fixture, job_fail(fixture->catalog, &claim, "busy", FIXTURE_NOW_MS,
+                                  FIXTURE_NOW_MS + 1, &fixture->err));
+    (void)fixture_backfill(fixture, id, FIXTURE_HOUR(2), FIXTURE_HOUR(3));
+    fixture_set_bounds(fixture, 1);
+    (void)fixture_backfill(fixture, id, FIXTURE_HOUR(4), FIXTURE_HOUR(5));
+    fixture_set_bounds(fixture, 0);
+    (void)fixture_backfill(fixture, id, FIXTURE_HOUR(3), FIXTURE_HOUR(4)); // no bound
+    struct job job;
+    assert_true(fixture_claim(fixture, &job));
+    assert_int_equal(job.start_ms, FIXTURE_HOUR(4));
+    assert_false(fixture_claim(fixture, &job));
+}
+
 static void ten_thousand_pending_jobs_cost_little(void **state)
 {
     struct fixture *fixture = *state;
@@ -439,6 +459,7 @@ int main(void)
         fixture_test(samples_then_live_then_backfills),
         fixture_test(organizations_take_turns),
         fixture_test(one_that_waits_does_not_hide_the_others),
+        fixture_test(what_waits_is_passed_over),
         fixture_test(ten_thousand_pending_jobs_cost_little),
         fixture_test(a_lapsed_lease_is_taken_over_first),
         fixture_test(renewing_keeps_a_lease),

@@ -2,6 +2,7 @@
 #include "jobs_fixture.h"
 
 #include "base/rng.h"
+#include "catalog/catalog_internal.h"
 
 static int64_t schedule_late_at(struct fixture *fixture, int64_t now_ms)
 {
@@ -14,6 +15,15 @@ static int64_t schedule_late_at(struct fixture *fixture, int64_t now_ms)
 static int64_t schedule_late(struct fixture *fixture)
 {
     return schedule_late_at(fixture, FIXTURE_NOW_MS);
+}
+
+// Hours that are remembered to be looked at again.
+static int64_t hint_count(struct fixture *fixture)
+{
+    int64_t count = -1;
+    assert_done(fixture, catalog_query_int64(fixture->catalog, "SELECT count(*) FROM late_hints",
+                                             NULL, 0, &count, &fixture->err));
+    return count;
 }
 
 static void seal_hour(struct fixture *fixture, int64_t hour, int64_t row_count)
@@ -38,6 +48,7 @@ static void rows_in_time_need_no_revision(void **state)
     assert_int_equal(schedule_late(fixture), 0);
     seal_hour(fixture, 6, 5); // an hour that nobody has had yet
     assert_int_equal(schedule_late(fixture), 0);
+    assert_int_equal(hint_count(fixture), 0);
 }
 
 static void late_rows_make_the_next_revision(void **state)
@@ -135,6 +146,7 @@ static void a_late_job_that_fails_is_listed(void **state)
     // The chain stops at a FAILED one until it is retried; the retry takes its range and what came.
     seal_hour(fixture, 5, 6);
     assert_int_equal(schedule_late_at(fixture, FIXTURE_NOW_MS + CIVIL_DAY_MS), 0);
+    assert_int_equal(hint_count(fixture), 0);
     assert_done(fixture, job_retry(fixture->catalog, fixture->organization_id, slice_text(job.id),
                                    FIXTURE_NOW_MS, &fixture->arena, &job, &fixture->err));
     fixture_set_bounds(fixture, fixture->seal_seq);
@@ -159,8 +171,10 @@ static void the_first_comes_at_once_then_one_per_gap(void **state)
     assert_int_equal(schedule_late(fixture), 0);
     seal_hour(fixture, 5, 1);
     assert_int_equal(schedule_late_at(fixture, FIXTURE_NOW_MS + FIXTURE_GAP_MS - 1), 0);
+    assert_int_equal(hint_count(fixture), 1);
     // Nothing new is sealed, and the deferred window is not forgotten.
     assert_int_equal(schedule_late_at(fixture, FIXTURE_NOW_MS + FIXTURE_GAP_MS), 1);
+    assert_int_equal(hint_count(fixture), 0);
     assert_true(fixture_claim(fixture, &job));
     assert_int_equal(job.revision, 2);
     assert_int_equal(job.seq_lo, 11);
@@ -226,6 +240,19 @@ static void other_topics_apps_and_hours_do_not_matter(void **state)
     assert_int_equal(schedule_late(fixture), 0);
 }
 
+// The first hour of a day starts when the day does, and ends before its other hours.
+static void the_first_hour_is_not_the_day(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *id = deliver_hour(fixture, 0);
+    seal_hour(fixture, 4, 3);
+    assert_int_equal(schedule_late(fixture), 0);
+    assert_int_equal(hint_count(fixture), 0);
+    seal_hour(fixture, 0, 3);
+    assert_int_equal(schedule_late(fixture), 1);
+    assert_int_equal(fixture_last(fixture, id, FIXTURE_HOUR(0)).revision, 1);
+}
+
 static void every_subscription_of_the_hour_gets_its_revision(void **state)
 {
     struct fixture *fixture = *state;
@@ -279,6 +306,7 @@ static void nothing_is_made_for_ended_subscriptions(void **state)
     assert_done(fixture, subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
                                                  slice_text(id), FIXTURE_NOW_MS, &fixture->err));
     assert_int_equal(schedule_late(fixture), 0);
+    assert_int_equal(hint_count(fixture), 0);
     assert_int_equal(fixture_last(fixture, id, FIXTURE_HOUR(5)).revision, 0);
 }
 
@@ -297,6 +325,7 @@ static void a_deferred_window_ends_with_its_subscription(void **state)
     assert_done(fixture, subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
                                                  slice_text(id), FIXTURE_NOW_MS, &fixture->err));
     assert_int_equal(schedule_late_at(fixture, FIXTURE_NOW_MS + CIVIL_DAY_MS), 0);
+    assert_int_equal(hint_count(fixture), 0);
 }
 
 // A merged segment has a new id and only rows that were delivered.
@@ -520,6 +549,7 @@ int main(void)
         fixture_test(rows_sealed_while_a_job_runs_wait_for_its_end),
         fixture_test(rows_sealed_before_the_claim_need_no_revision),
         fixture_test(other_topics_apps_and_hours_do_not_matter),
+        fixture_test(the_first_hour_is_not_the_day),
         fixture_test(every_subscription_of_the_hour_gets_its_revision),
         fixture_test(the_limit_leaves_the_rest_for_the_next_call),
         fixture_test(nothing_is_made_for_ended_subscriptions),

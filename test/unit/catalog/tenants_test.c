@@ -148,6 +148,7 @@ static void names_are_checked(void **state)
         "\xe0\x80\x80",
         "\xf0\x8f\xbf\xbf",
         "\xe2\x82",
+        "\xc3(x",
     };
     struct tenant_organization organization;
     struct tenant_app app;

@@ -119,6 +119,30 @@ static void test_one_value_larger_than_all(void **state)
     assert_int_equal(dictionary.entry_count, 0);
 }
 
+// Values that all belong into one slot: somebody could choose them. Putting stays cheap.
+static void test_values_that_collide_are_given_up(void **state)
+{
+    struct parquet_dictionary probe CLEANUP(parquet_dictionary_clear);
+    struct parquet_dictionary dictionary CLEANUP(parquet_dictionary_clear);
+    size_t count = 0;
+    uint32_t entry;
+    (void)state;
+    parquet_dictionary_init(&probe, false);
+    parquet_dictionary_init(&dictionary, false);
+    for (uint64_t bits = 1;; bits++) {
+        parquet_dictionary_reset(&probe);
+        assert_true(parquet_dictionary_put_bits(&probe, bits, 0, &entry));
+        if (probe.slots[0] == 0)
+            continue;
+        if (!parquet_dictionary_put_bits(&dictionary, bits, count, &entry))
+            break;
+        assert_int_equal(entry, count);
+        count++;
+    }
+    assert_int_equal(count, 256);
+    assert_int_equal(dictionary.entry_count, 256);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -128,6 +152,7 @@ int main(void)
         cmocka_unit_test(test_values_that_do_not_repeat_are_given_up),
         cmocka_unit_test(test_a_large_dictionary_is_given_up),
         cmocka_unit_test(test_one_value_larger_than_all),
+        cmocka_unit_test(test_values_that_collide_are_given_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
