@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -12,6 +13,7 @@
 #include "base/mem.h"
 
 #define LINE_FILE_READ_BYTES ((size_t)256 * 1024)
+#define LINE_FILE_LONG_LINE  ((size_t)16) // times a batch
 
 struct line_file {
     char *path;
@@ -37,7 +39,7 @@ bool line_file_open(const char *path, size_t batch_bytes, struct line_file **ret
     file->batch_bytes = batch_bytes;
     file->raw = mem_alloc(LINE_FILE_READ_BYTES);
     file->next_line = 1;
-    buf_init(&file->decoded, batch_bytes * 16 + LINE_FILE_READ_BYTES);
+    buf_init(&file->decoded, batch_bytes * LINE_FILE_LONG_LINE + LINE_FILE_READ_BYTES);
     file->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (file->fd < 0)
         return err_set_errno(err, "open %s", path);
@@ -127,6 +129,16 @@ static uint64_t line_file_count_lines(struct slice lines)
     return count;
 }
 
+// Without a batch in it, a long text is one line.
+static bool line_file_check_length(const struct line_file *file, size_t size, struct err *err)
+{
+    const size_t limit = file->batch_bytes * LINE_FILE_LONG_LINE;
+    if (size <= limit)
+        return true;
+    return err_set(err, ERR_LIMIT, "%s: line %" PRIu64 " is longer than %zu bytes", file->path,
+                   file->next_line, limit);
+}
+
 bool line_file_next(struct line_file *file, struct slice *ret_lines, struct err *err)
 {
     buf_consume(&file->decoded, file->returned_bytes);
@@ -134,6 +146,7 @@ bool line_file_next(struct line_file *file, struct slice *ret_lines, struct err 
     bool is_all = false;
     size_t size;
     while ((size = line_file_batch_size(file, is_all)) == 0 && !is_all) {
+        TRY(line_file_check_length(file, file->decoded.size_bytes, err));
         if (file->pending.size_bytes == 0 && !file->is_at_end)
             TRY(line_file_fill(file, err));
         const size_t before = file->decoded.size_bytes;
@@ -141,6 +154,7 @@ bool line_file_next(struct line_file *file, struct slice *ret_lines, struct err 
             TRY(line_file_decode(file, err));
         is_all = file->is_at_end && file->decoded.size_bytes == before;
     }
+    TRY(line_file_check_length(file, size, err));
     file->returned_bytes = size;
     *ret_lines = slice_of(file->decoded.data, size);
     file->first_line = file->next_line;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "lake/ingest_log.h"
 #include "store/store.h"
@@ -50,6 +51,9 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
     };
     struct ingest_log *log CLEANUP(ingest_log_close) = NULL;
     TRY(ingest_log_open(&log_config, &log, err));
+    const char *report = ingest_log_recovery_report(log);
+    if (report[0] != '\0')
+        log_event(LOG_ERROR, "events_lost", "report", report, NULL);
     struct store *bucket CLEANUP(store_close) = NULL;
     TRY(store_file_open(serve->data.exports_path, &bucket, err));
     struct api_config config = {

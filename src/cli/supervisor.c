@@ -152,9 +152,17 @@ static bool supervisor_reap(struct supervisor *supervisor, struct err *err)
 static bool supervisor_restart(struct supervisor *supervisor, struct err *err)
 {
     for (size_t i = 0; i < supervisor->config->process_count; i++) {
-        const struct supervisor_child *child = &supervisor->children[i];
-        if (child->pid == 0 && supervisor_now_ms() >= child->restart_at_ms)
-            TRY(supervisor_start(supervisor, i, err));
+        struct supervisor_child *child = &supervisor->children[i];
+        if (child->pid != 0 || supervisor_now_ms() < child->restart_at_ms)
+            continue;
+        if (supervisor_start(supervisor, i, err))
+            continue;
+        if (!supervisor->is_ready)
+            return false;
+        // The machine is short of something: the others go on, and this one comes back later.
+        log_event(LOG_WARN, "process_not_started", "process", supervisor->config->processes[i].name,
+                  "reason", err->message, NULL);
+        child->restart_at_ms = supervisor_now_ms() + SUPERVISOR_RESTART_MAX_MS;
     }
     return true;
 }
@@ -222,6 +230,10 @@ bool supervisor_run(const struct supervisor_config *config, struct err *err)
     (void)signal(SIGPIPE, SIG_IGN);
     const bool is_done = supervisor_loop(&supervisor, &signals, err);
     supervisor_end(&supervisor);
+    for (size_t i = 0; i < config->process_count; i++) {
+        if (supervisor.children[i].ready_fd >= 0)
+            (void)close(supervisor.children[i].ready_fd);
+    }
     mem_free(supervisor.children);
     return is_done;
 }
