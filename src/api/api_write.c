@@ -24,13 +24,8 @@ static const char *api_host_of(const char *base_url)
     return strstr(base_url, "://") + 3; // api_open has checked it
 }
 
-static int64_t api_url_life_s(const struct api_call *call, const struct job *job)
-{
-    const int64_t left_s = (job->expires_at_ms - call->now_ms) / CIVIL_SECOND_MS;
-    return left_s > SIGV4_EXPIRES_MAX_S ? SIGV4_EXPIRES_MAX_S : left_s;
-}
-
-static void api_write_url(struct api_call *call, const struct job_file *file, int64_t life_s)
+// The signature lives for the documented seven days from now; the file may go before.
+static void api_write_url(struct api_call *call, const struct job_file *file)
 {
     if (!call->has_url_secret) {
         api_url_secret(call->api, call->identity.key_id, call->url_secret);
@@ -44,7 +39,7 @@ static void api_write_url(struct api_call *call, const struct job_file *file, in
         .secret = slice_of(call->url_secret, sizeof call->url_secret),
         .region = API_URL_REGION,
         .signed_at_ms = call->now_ms,
-        .expires_s = life_s,
+        .expires_s = SIGV4_EXPIRES_MAX_S,
     };
     const char *signed_target = sigv4_sign_url(&url, call->arena);
     json_text_string(&call->json,
@@ -54,14 +49,13 @@ static void api_write_url(struct api_call *call, const struct job_file *file, in
 static void api_write_files(struct api_call *call, const struct job *job, bool is_hosted)
 {
     struct json_text *json = &call->json;
-    const int64_t life_s = api_url_life_s(call, job);
     const bool is_there = is_hosted && job->state == JOB_SUCCEEDED && !job->is_expired &&
-                          life_s > 0;
+                          job->expires_at_ms > call->now_ms;
     const size_t count = is_there ? job->file_count : 0;
     json_text_key(json, "export_url");
     json_text_open(json, '[');
     for (size_t i = 0; i < count; i++)
-        api_write_url(call, &job->files[i], life_s);
+        api_write_url(call, &job->files[i]);
     json_text_close(json, ']');
     json_text_key(json, "sha256");
     json_text_open(json, '[');

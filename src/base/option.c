@@ -212,13 +212,22 @@ static bool option_read_environment(const struct option_reading *reading,
         const struct option_set *set = NULL;
         const struct option *option = option_find(reading, name, option_environment_name, &set);
         if (option == NULL)
-            continue; // may be for another command; files and arguments are the strict places
+            continue; // of another command: see option_knows_variable
         if ((option->flags & OPTION_ARGUMENT_ONLY) != 0)
             return err_set(reading->err, ERR_INVALID, "%s: give it as an argument", name);
         option_forget_list(set, option);
         TRY(option_assign(set, option, equals + 1, name, reading->arena, reading->err));
     }
     return true;
+}
+
+bool option_knows_variable(const struct option_set *sets, size_t set_count, const char *variable,
+                           struct arena *arena)
+{
+    const struct option_reading reading = {.sets = sets, .set_count = set_count, .arena = arena};
+    char *name = arena_copy_slice(arena, slice_of(variable, strcspn(variable, "=")));
+    const struct option_set *set = NULL;
+    return option_find(&reading, name, option_environment_name, &set) != NULL;
 }
 
 static bool option_seen_before(const char *const *arguments, size_t index, const char *name)

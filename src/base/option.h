@@ -62,6 +62,10 @@ NODISCARD bool option_read(const struct option_set *sets, size_t set_count,
                            const struct option_input *input, struct arena *arena,
                            const char **ret_operands, size_t *ret_operand_count, struct err *err);
 
+// Whether "NAME=value" sets an option of these tables.
+bool option_knows_variable(const struct option_set *sets, size_t set_count, const char *variable,
+                           struct arena *arena);
+
 // Help lines, and the Markdown table of docs/config.md.
 void option_write_help(const struct option_set *set, struct buf *destination);
 void option_write_markdown(const struct option_set *set, struct buf *destination);

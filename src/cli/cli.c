@@ -98,6 +98,37 @@ static bool cli_help(const char *topic, struct err *err)
     return cli_print(buf_slice(&text), err);
 }
 
+// `milkrun help`, `milkrun help help` and `milkrun help --help` are one.
+static bool cli_help_about(int topic_count, char **topics, struct err *err)
+{
+    if (topic_count > 1)
+        return err_set(err, ERR_INVALID, "unexpected argument %s", topics[1]);
+    if (topic_count == 0 || strcmp(topics[0], "help") == 0 || strcmp(topics[0], "--help") == 0)
+        return cli_help(NULL, err);
+    return cli_help(topics[0], err);
+}
+
+// A misspelt variable would be a setting that silently is not there. Names of other commands are
+// fine.
+static bool cli_check_environment(const char *const *environment, struct err *err)
+{
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    for (; *environment != NULL; environment++) {
+        bool is_known = strncmp(*environment, "MILKRUN_", 8) != 0 ||
+                        strncmp(*environment, "MILKRUN_BIN=", 12) == 0; // where tests find us
+        struct option_set sets[CLI_SETS_MAX];
+        for (size_t i = 0; i < ARRAY_COUNT(cli_commands) && !is_known; i++) {
+            const size_t set_count = cli_commands[i]->list_options(sets);
+            is_known = option_knows_variable(sets, set_count, *environment, &arena);
+        }
+        if (!is_known)
+            return err_set(err, ERR_INVALID, "unknown variable %.*s in the environment",
+                           (int)strcspn(*environment, "="), *environment);
+    }
+    return true;
+}
+
 static bool cli_run_command(const struct cli_command *command, int argument_count, char **arguments,
                             struct err *err)
 {
@@ -118,6 +149,7 @@ static bool cli_run_command(const struct cli_command *command, int argument_coun
                                                  sizeof *environment);
     for (size_t i = 0; i < environment_count; i++)
         environment[i] = environ[i];
+    TRY(cli_check_environment(environment, err));
     const struct cli_invocation invocation = {
         .input = {.arguments = copies, .argument_count = count, .environment = environment},
         .operands = arena_alloc_array(&arena, count + 1, sizeof(const char *)),
@@ -134,7 +166,7 @@ static bool cli_dispatch(int argument_count, char **arguments, struct err *err)
     if (strcmp(arguments[1], "--version") == 0)
         return cli_print(slice_text("milkrun " MILKRUN_VERSION "\n"), err);
     if (strcmp(arguments[1], "help") == 0)
-        return cli_help(argument_count > 2 ? arguments[2] : NULL, err);
+        return cli_help_about(argument_count - 2, arguments + 2, err);
     const struct cli_command *command = cli_find_command(arguments[1]);
     if (command == NULL)
         return err_set(err, ERR_INVALID, "unknown command %s; see milkrun --help", arguments[1]);

@@ -3,17 +3,19 @@
 // where needed and doubled inside. A missing value is empty, the empty string is `""`. Times are
 // milliseconds.
 #include "base/check.h"
+#include "base/number.h"
 #include "encode/text_rows.h"
 
 struct encoder_csv {
     struct encoder base;
     struct text_rows rows;
+    size_t row_bytes; // of the longest row without its texts: numbers and separators
 };
 
 static struct encoder *encoder_csv_create(const struct encoder_spec *spec)
 {
-    (void)spec;
     struct encoder_csv *csv = mem_alloc(sizeof *csv);
+    csv->row_bytes = spec->column_count * (NUMBER_CHARS_MAX + 1) + 1;
     return &csv->base;
 }
 
@@ -41,61 +43,65 @@ static char *encoder_csv_put_doubling(char *at, struct slice text)
     return at;
 }
 
+static char *encoder_csv_put_quoted(char *at, struct slice text, bool has_apostrophe)
+{
+    *at++ = '"';
+    if (has_apostrophe)
+        *at++ = '\'';
+    at = encoder_csv_put_doubling(at, text);
+    *at++ = '"';
+    return at;
+}
+
 // at has room for 2 * size + 3 bytes.
-static char *encoder_csv_put_text(char *at, struct slice text, bool has_guard)
+static inline char *encoder_csv_put_text(char *at, struct slice text, bool has_guard)
 {
     const bool has_apostrophe = has_guard && text.size_bytes > 0 &&
                                 encoder_csv_is_formula(slice_chars(text)[0]);
-    const bool has_quotes = text.size_bytes == 0 || text_rows_is_special(text, ',');
-    if (has_quotes)
-        *at++ = '"';
     if (has_apostrophe)
-        *at++ = '\'';
-    if (has_quotes) {
-        at = encoder_csv_put_doubling(at, text);
-        *at++ = '"';
-        return at;
-    }
-    memcpy(at, text.data, text.size_bytes);
-    return at + text.size_bytes;
+        *at = '\'';
+    char *start = at + (has_apostrophe ? 1 : 0);
+    const bool is_special = text_rows_copy(start, text, ',');
+    if (is_special || text.size_bytes == 0)
+        return encoder_csv_put_quoted(at, text, has_apostrophe);
+    return start + text.size_bytes;
 }
 
-static void encoder_csv_append_value(struct encoder_csv *csv, const struct batch_column *column,
-                                     size_t row)
+// at has room for row_bytes; so has the result.
+static inline char *encoder_csv_put_value(struct encoder_csv *csv, char *at,
+                                          const struct batch_column *column, size_t row)
 {
-    struct text_rows *rows = &csv->rows;
     switch (column->type) {
     case FIELD_INT64:
     case FIELD_TIME:
-        text_rows_put_int64(rows, batch_int64(column, row));
-        return;
+        return at + number_format_int64(batch_int64(column, row), at);
     case FIELD_DOUBLE:
-        text_rows_put_double(rows, batch_double(column, row), "");
-        return;
+        return text_rows_format_double(at, batch_double(column, row), "");
     case FIELD_BOOL:
-        text_rows_put(rows, slice_text(batch_bool(column, row) ? "true" : "false"));
-        return;
+        return text_rows_format_bool(at, batch_bool(column, row));
     case FIELD_TEXT:
     case FIELD_JSON: {
         const struct slice text = batch_text(column, row);
-        char *at = text_rows_reserve(rows, 2 * text.size_bytes + 3);
-        text_rows_end(rows, encoder_csv_put_text(at, text, csv->base.spec->csv_formula_guard));
-        return;
+        at = text_rows_room(&csv->rows, at, 2 * text.size_bytes + 3 + csv->row_bytes);
+        return encoder_csv_put_text(at, text, csv->base.spec->csv_formula_guard);
     }
     }
     ASSERT(false);
+    return at;
 }
 
 static void encoder_csv_append_row(struct encoder *encoder, const struct batch *batch, size_t row)
 {
     struct encoder_csv *csv = (struct encoder_csv *)encoder;
+    char *at = text_rows_reserve(&csv->rows, csv->row_bytes);
     for (size_t i = 0; i < batch->column_count; i++) {
         if (i > 0)
-            text_rows_put(&csv->rows, slice_of(",", 1));
+            *at++ = ',';
         if (batch_is_valid(&batch->columns[i], row))
-            encoder_csv_append_value(csv, &batch->columns[i], row);
+            at = encoder_csv_put_value(csv, at, &batch->columns[i], row);
     }
-    text_rows_put(&csv->rows, slice_of("\n", 1));
+    *at++ = '\n';
+    text_rows_end(&csv->rows, at);
 }
 
 static bool encoder_csv_begin(struct encoder *encoder, struct err *err)

@@ -3,6 +3,7 @@
 // Numbers are exact; times are milliseconds; arrays and maps are text that holds JSON.
 #include "base/check.h"
 #include "base/json_text.h"
+#include "base/number.h"
 #include "encode/text_rows.h"
 
 #define ENCODER_JSON_KEY_BYTES_MAX ((size_t)16 * 1024)
@@ -11,18 +12,21 @@ struct encoder_json {
     struct encoder base;
     struct text_rows rows;
     struct buf *keys; // per column: `{"name":` or `,"name":`
+    size_t row_bytes; // of the longest row without its texts: keys, numbers and separators
 };
 
 static struct encoder *encoder_json_create(const struct encoder_spec *spec)
 {
     struct encoder_json *json = mem_alloc(sizeof *json);
     json->keys = mem_alloc_array(spec->column_count, sizeof *json->keys);
+    json->row_bytes = 2;
     for (size_t i = 0; i < spec->column_count; i++) {
         struct buf *key = &json->keys[i];
         buf_init(key, ENCODER_JSON_KEY_BYTES_MAX);
         buf_append_char(key, i == 0 ? '{' : ',');
         json_text_append_quoted(key, slice_text(spec->columns[i].name));
         buf_append_char(key, ':');
+        json->row_bytes += key->size_bytes + NUMBER_CHARS_MAX;
     }
     return &json->base;
 }
@@ -54,54 +58,58 @@ static char *encoder_json_put_escaped(char *at, struct slice text)
     return at;
 }
 
-static void encoder_json_append_text(struct text_rows *rows, struct slice text)
+// at has room for 6 * size + 2 bytes.
+static inline char *encoder_json_put_text(char *at, struct slice text)
 {
-    char *at = text_rows_reserve(rows, 6 * text.size_bytes + 2);
     *at++ = '"';
-    if (text_rows_is_special(text, '\\')) {
+    if (text_rows_copy(at, text, '\\'))
         at = encoder_json_put_escaped(at, text);
-    } else if (text.size_bytes > 0) {
-        memcpy(at, text.data, text.size_bytes);
+    else
         at += text.size_bytes;
-    }
     *at++ = '"';
-    text_rows_end(rows, at);
+    return at;
 }
 
-static void encoder_json_append_value(struct encoder_json *json, const struct batch_column *column,
-                                      size_t row)
+// at has room for row_bytes; so has the result.
+static inline char *encoder_json_put_value(struct encoder_json *json, char *at,
+                                           const struct batch_column *column, size_t row)
 {
-    struct text_rows *rows = &json->rows;
     switch (column->type) {
     case FIELD_INT64:
     case FIELD_TIME:
-        text_rows_put_int64(rows, batch_int64(column, row));
-        return;
+        return at + number_format_int64(batch_int64(column, row), at);
     case FIELD_DOUBLE:
-        text_rows_put_double(rows, batch_double(column, row), "null");
-        return;
+        return text_rows_format_double(at, batch_double(column, row), "null");
     case FIELD_BOOL:
-        text_rows_put(rows, slice_text(batch_bool(column, row) ? "true" : "false"));
-        return;
+        return text_rows_format_bool(at, batch_bool(column, row));
     case FIELD_TEXT:
-    case FIELD_JSON:
-        encoder_json_append_text(rows, batch_text(column, row));
-        return;
+    case FIELD_JSON: {
+        const struct slice text = batch_text(column, row);
+        at = text_rows_room(&json->rows, at, 6 * text.size_bytes + 2 + json->row_bytes);
+        return encoder_json_put_text(at, text);
+    }
     }
     ASSERT(false);
+    return at;
 }
 
 static void encoder_json_append_row(struct encoder *encoder, const struct batch *batch, size_t row)
 {
     struct encoder_json *json = (struct encoder_json *)encoder;
+    char *at = text_rows_reserve(&json->rows, json->row_bytes);
     for (size_t i = 0; i < batch->column_count; i++) {
-        text_rows_put(&json->rows, buf_slice(&json->keys[i]));
-        if (batch_is_valid(&batch->columns[i], row))
-            encoder_json_append_value(json, &batch->columns[i], row);
-        else
-            text_rows_put(&json->rows, slice_of("null", 4));
+        const struct buf *key = &json->keys[i];
+        memcpy(at, key->data, key->size_bytes);
+        at += key->size_bytes;
+        if (batch_is_valid(&batch->columns[i], row)) {
+            at = encoder_json_put_value(json, at, &batch->columns[i], row);
+        } else {
+            memcpy(at, "null", 4);
+            at += 4;
+        }
     }
-    text_rows_put(&json->rows, slice_of("}\n", 2));
+    memcpy(at, "}\n", 2);
+    text_rows_end(&json->rows, at + 2);
 }
 
 static bool encoder_json_begin(struct encoder *encoder, struct err *err)

@@ -8,8 +8,6 @@
 
 #define TEXT_ROWS_FLUSH_BYTES ((size_t)256 * 1024)
 
-typedef uint8_t text_rows_lanes __attribute__((vector_size(16)));
-
 void text_rows_clear(struct text_rows *rows)
 {
     mem_free(rows->data);
@@ -25,20 +23,13 @@ void text_rows_grow(struct text_rows *rows, size_t size_bytes)
     rows->capacity_bytes = capacity;
 }
 
-void text_rows_put_int64(struct text_rows *rows, int64_t value)
+char *text_rows_format_double(char *at, double value, const char *instead)
 {
-    char *at = text_rows_reserve(rows, NUMBER_CHARS_MAX);
-    text_rows_end(rows, at + number_format_int64(value, at));
-}
-
-void text_rows_put_double(struct text_rows *rows, double value, const char *instead)
-{
-    if (!isfinite(value)) {
-        text_rows_put(rows, slice_text(instead));
-        return;
-    }
-    char *at = text_rows_reserve(rows, NUMBER_CHARS_MAX);
-    text_rows_end(rows, at + number_format_double(value, at));
+    if (isfinite(value))
+        return at + number_format_double(value, at);
+    const struct slice text = slice_text(instead);
+    memcpy(at, text.data, text.size_bytes);
+    return at + text.size_bytes;
 }
 
 bool text_rows_flush(struct text_rows *rows, struct encoder *encoder, struct err *err)
@@ -66,23 +57,4 @@ bool text_rows_write(struct text_rows *rows, struct encoder *encoder,
     } while (count < range->row_count && encoder->byte_count < range->limit_bytes);
     *ret_row_count = count;
     return true;
-}
-
-bool text_rows_is_special(struct slice text, char other)
-{
-    const uint8_t *bytes = text.data;
-    size_t i = 0;
-    text_rows_lanes found = {0};
-    for (; i + sizeof found <= text.size_bytes; i += sizeof found) {
-        text_rows_lanes lanes;
-        memcpy(&lanes, bytes + i, sizeof lanes);
-        found |= (text_rows_lanes)(lanes < ' ') | (text_rows_lanes)(lanes == '"') |
-                 (text_rows_lanes)(lanes == (uint8_t)other);
-    }
-    uint64_t halves[2];
-    memcpy(halves, &found, sizeof halves);
-    bool is_special = (halves[0] | halves[1]) != 0;
-    for (; i < text.size_bytes; i++)
-        is_special |= bytes[i] < ' ' || bytes[i] == '"' || bytes[i] == (uint8_t)other;
-    return is_special;
 }

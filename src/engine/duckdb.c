@@ -2,7 +2,8 @@
 // The only user of DuckDB. Results are streamed: the engine computes a chunk when the next one is
 // asked for, so a scan needs the memory of a few chunks whatever its length. The vectors of a chunk
 // have the layout of struct batch_column, hence a batch is a view of a chunk and nothing is copied
-// here.
+// here. Chunks that were fetched do not depend on each other or on the scan, so a thread may fetch
+// the next ones while the batch of one is in use.
 #include "engine/duckdb.h"
 
 #include <inttypes.h>
@@ -12,17 +13,37 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "engine/duckdb_abi.h"
 
 #define ENGINE_SQL_LIMIT_BYTES ((size_t)16 * 1024 * 1024)
+#define ENGINE_CHUNKS_AHEAD    ((size_t)4)
 
 struct engine {
     duckdb_database database;
+    bool fetches_ahead;
     atomic_size_t stream_count; // open ones: the database must outlive them
+};
+
+// Between the thread that fetches and the one that the stream belongs to. Until is_finished the
+// query and its result are the fetching thread's, then the other's.
+struct engine_ahead {
+    struct thread thread;
+    struct mutex mutex; // guards what follows
+    struct condition changed;
+    duckdb_data_chunk chunks[ENGINE_CHUNKS_AHEAD]; // a ring
+    size_t first;
+    size_t count;
+    bool is_finished; // all chunks are in the ring, or failed says why not
+    bool must_stop;
+    bool has_failed;
+    struct err failure;
 };
 
 struct engine_stream {
     struct engine *engine;
+    char *sql;
+    struct engine_ahead *ahead; // NULL: fetched when asked for
     duckdb_connection connection;
     duckdb_prepared_statement statement;
     duckdb_pending_result pending;
@@ -100,6 +121,7 @@ bool engine_open(const struct engine_config *config, struct engine **ret_engine,
         return err_set(err, ERR_IO, "engine cannot be configured");
     TRY(engine_configure(settings, config, err));
     struct engine *engine CLEANUP(engine_close) = mem_alloc(sizeof *engine);
+    engine->fetches_ahead = config->fetches_ahead;
     char *text = NULL;
     if (duckdb_open_ext(NULL, &engine->database, settings, &text) != DUCKDB_SUCCESS) {
         (void)engine_fail(err, text);
@@ -120,6 +142,11 @@ void engine_close(struct engine **engine)
         duckdb_close(&(*engine)->database);
     mem_free(*engine);
     *engine = NULL;
+}
+
+bool engine_fetches_ahead(const struct engine *engine)
+{
+    return engine->fetches_ahead;
 }
 
 const char *engine_version(void)
@@ -145,33 +172,146 @@ static enum duckdb_type engine_type_of(enum field_type type)
     return DUCKDB_TYPE_VARCHAR;
 }
 
-static bool engine_stream_start(struct engine_stream *stream, const char *sql, struct err *err)
+// --- Streams
+
+static bool engine_stream_check_columns(struct engine_stream *stream, struct err *err)
 {
-    if (duckdb_prepare(stream->connection, sql, &stream->statement) != DUCKDB_SUCCESS)
+    const uint64_t count = duckdb_column_count(&stream->result);
+    if (count != stream->batch.column_count)
+        return err_set(err, ERR_INVALID, "engine: query has %" PRIu64 " columns, not %zu", count,
+                       stream->batch.column_count);
+    for (size_t i = 0; i < stream->batch.column_count; i++) {
+        const enum duckdb_type type = duckdb_column_type(&stream->result, i);
+        if (type != engine_type_of(stream->columns[i].type))
+            return err_set(err, ERR_INVALID, "engine: column %zu has type %d, not that of a %s", i,
+                           (int)type, field_type_name(stream->columns[i].type));
+    }
+    return true;
+}
+
+static bool engine_stream_start(struct engine_stream *stream, struct err *err)
+{
+    if (duckdb_connect(stream->engine->database, &stream->connection) != DUCKDB_SUCCESS)
+        return err_set(err, ERR_IO, "engine: no connection");
+    if (duckdb_prepare(stream->connection, stream->sql, &stream->statement) != DUCKDB_SUCCESS)
         return engine_fail(err, duckdb_prepare_error(stream->statement));
     if (duckdb_pending_prepared_streaming(stream->statement, &stream->pending) != DUCKDB_SUCCESS)
         return engine_fail(err, duckdb_pending_error(stream->pending));
     if (duckdb_execute_pending(stream->pending, &stream->result) != DUCKDB_SUCCESS)
         return engine_fail(err, duckdb_result_error(&stream->result));
+    return engine_stream_check_columns(stream, err);
+}
+
+// The next chunk that has rows; NULL at the end.
+static bool engine_stream_fetch(struct engine_stream *stream, duckdb_data_chunk *ret_chunk,
+                                struct err *err)
+{
+    duckdb_data_chunk chunk = duckdb_fetch_chunk(stream->result);
+    while (chunk != NULL && duckdb_data_chunk_get_size(chunk) == 0) {
+        duckdb_destroy_data_chunk(&chunk);
+        chunk = duckdb_fetch_chunk(stream->result);
+    }
+    const char *text = chunk == NULL ? duckdb_result_error(&stream->result) : NULL;
+    if (text != NULL && text[0] != '\0')
+        return engine_fail(err, text);
+    *ret_chunk = chunk;
     return true;
 }
 
-static bool engine_stream_check_columns(struct engine_stream *stream, const enum field_type *types,
-                                        size_t column_count, struct err *err)
+// --- Fetching ahead
+
+// Waits for room; false when the stream is being closed. Takes the chunk if there was room.
+static bool engine_ahead_put(struct engine_ahead *ahead, duckdb_data_chunk chunk)
 {
-    const uint64_t count = duckdb_column_count(&stream->result);
-    if (count != column_count)
-        return err_set(err, ERR_INVALID, "engine: query has %" PRIu64 " columns, not %zu", count,
-                       column_count);
-    for (size_t i = 0; i < column_count; i++) {
-        const enum duckdb_type type = duckdb_column_type(&stream->result, i);
-        if (type != engine_type_of(types[i]))
-            return err_set(err, ERR_INVALID, "engine: column %zu has type %d, not that of a %s", i,
-                           (int)type, field_type_name(types[i]));
-        stream->columns[i].type = types[i];
+    mutex_lock(&ahead->mutex);
+    while (ahead->count == ENGINE_CHUNKS_AHEAD && !ahead->must_stop)
+        condition_wait(&ahead->changed, &ahead->mutex);
+    const bool is_wanted = !ahead->must_stop;
+    if (is_wanted) {
+        ahead->chunks[(ahead->first + ahead->count) % ENGINE_CHUNKS_AHEAD] = chunk;
+        ahead->count++;
+        condition_signal(&ahead->changed);
     }
+    mutex_unlock(&ahead->mutex);
+    return is_wanted;
+}
+
+static bool engine_ahead_fetch_all(struct engine_stream *stream, struct err *err)
+{
+    TRY(engine_stream_start(stream, err));
+    for (;;) {
+        duckdb_data_chunk chunk = NULL;
+        TRY(engine_stream_fetch(stream, &chunk, err));
+        if (chunk == NULL)
+            return true;
+        if (!engine_ahead_put(stream->ahead, chunk)) {
+            duckdb_destroy_data_chunk(&chunk);
+            return true; // nobody will ask
+        }
+    }
+}
+
+static void engine_ahead_run(void *context)
+{
+    struct engine_stream *stream = context;
+    struct engine_ahead *ahead = stream->ahead;
+    struct err failure = {0};
+    const bool is_done = engine_ahead_fetch_all(stream, &failure);
+    mutex_lock(&ahead->mutex);
+    ahead->has_failed = !is_done;
+    ahead->failure = failure;
+    ahead->is_finished = true;
+    condition_signal(&ahead->changed);
+    mutex_unlock(&ahead->mutex);
+}
+
+static void engine_ahead_start(struct engine_stream *stream)
+{
+    struct engine_ahead *ahead = mem_alloc(sizeof *ahead);
+    mutex_init(&ahead->mutex);
+    condition_init(&ahead->changed);
+    stream->ahead = ahead;
+    thread_start(&ahead->thread, engine_ahead_run, stream);
+}
+
+static bool engine_ahead_take(struct engine_ahead *ahead, duckdb_data_chunk *ret_chunk,
+                              struct err *err)
+{
+    mutex_lock(&ahead->mutex);
+    while (ahead->count == 0 && !ahead->is_finished)
+        condition_wait(&ahead->changed, &ahead->mutex);
+    const bool is_failed = ahead->count == 0 && ahead->has_failed;
+    *ret_chunk = NULL;
+    if (ahead->count > 0) {
+        *ret_chunk = ahead->chunks[ahead->first];
+        ahead->first = (ahead->first + 1) % ENGINE_CHUNKS_AHEAD;
+        ahead->count--;
+        condition_signal(&ahead->changed);
+    }
+    mutex_unlock(&ahead->mutex);
+    if (is_failed)
+        return err_set(err, ahead->failure.kind, "%s", ahead->failure.message);
     return true;
 }
+
+static void engine_ahead_stop(struct engine_stream *stream)
+{
+    struct engine_ahead *ahead = stream->ahead;
+    mutex_lock(&ahead->mutex);
+    ahead->must_stop = true;
+    condition_signal(&ahead->changed);
+    mutex_unlock(&ahead->mutex);
+    thread_join(&ahead->thread);
+    for (; ahead->count > 0; ahead->count--) {
+        duckdb_destroy_data_chunk(&ahead->chunks[ahead->first]);
+        ahead->first = (ahead->first + 1) % ENGINE_CHUNKS_AHEAD;
+    }
+    condition_clear(&ahead->changed);
+    mutex_clear(&ahead->mutex);
+    mem_free(ahead);
+}
+
+// --- Streams as others see them
 
 bool engine_query(struct engine *engine, struct slice sql, const enum field_type *types,
                   size_t column_count, struct engine_stream **ret_stream, struct err *err)
@@ -182,55 +322,53 @@ bool engine_query(struct engine *engine, struct slice sql, const enum field_type
     // The library takes NUL-terminated text: a NUL inside would cut the query short.
     if (sql.size_bytes > 0 && memchr(sql.data, '\0', sql.size_bytes) != NULL)
         return err_set(err, ERR_INVALID, "engine: query with a NUL character");
-    char *text CLEANUP(mem_free_at) = mem_alloc(sql.size_bytes + 1);
-    if (sql.size_bytes > 0)
-        memcpy(text, sql.data, sql.size_bytes);
 
     struct engine_stream *stream CLEANUP(engine_stream_close) = mem_alloc(sizeof *stream);
     stream->engine = engine;
     atomic_fetch_add(&engine->stream_count, 1);
+    stream->sql = mem_alloc(sql.size_bytes + 1);
+    if (sql.size_bytes > 0)
+        memcpy(stream->sql, sql.data, sql.size_bytes);
     stream->columns = mem_alloc_array(column_count, sizeof *stream->columns);
+    for (size_t i = 0; i < column_count; i++)
+        stream->columns[i].type = types[i];
     stream->batch.column_count = column_count;
     stream->batch.columns = stream->columns;
-    if (duckdb_connect(engine->database, &stream->connection) != DUCKDB_SUCCESS)
-        return err_set(err, ERR_IO, "engine: no connection");
-    TRY(engine_stream_start(stream, text, err));
-    TRY(engine_stream_check_columns(stream, types, column_count, err));
+    if (engine->fetches_ahead)
+        engine_ahead_start(stream);
+    else
+        TRY(engine_stream_start(stream, err));
     *ret_stream = stream;
     stream = NULL;
     return true;
 }
 
-static void engine_stream_show(struct engine_stream *stream, uint64_t row_count)
+static void engine_stream_show(struct engine_stream *stream)
 {
     for (size_t i = 0; i < stream->batch.column_count; i++) {
         const duckdb_vector vector = duckdb_data_chunk_get_vector(stream->chunk, i);
         stream->columns[i].values = duckdb_vector_get_data(vector);
         stream->columns[i].validity = duckdb_vector_get_validity(vector);
     }
-    stream->batch.row_count = (size_t)row_count;
+    stream->batch.row_count = (size_t)duckdb_data_chunk_get_size(stream->chunk);
 }
 
 bool engine_stream_next(struct engine_stream *stream, const struct batch **ret_batch,
                         struct err *err)
 {
-    uint64_t row_count = 0;
-    while (row_count == 0 && !stream->is_finished) {
-        if (stream->chunk != NULL)
-            duckdb_destroy_data_chunk(&stream->chunk);
-        stream->chunk = duckdb_fetch_chunk(stream->result);
-        if (stream->chunk != NULL) {
-            row_count = duckdb_data_chunk_get_size(stream->chunk);
-            continue;
-        }
-        stream->is_finished = true;
-        const char *text = duckdb_result_error(&stream->result);
-        if (text != NULL && text[0] != '\0')
-            return engine_fail(err, text);
-    }
     stream->batch.row_count = 0;
-    if (row_count > 0)
-        engine_stream_show(stream, row_count);
+    if (stream->chunk != NULL)
+        duckdb_destroy_data_chunk(&stream->chunk);
+    if (!stream->is_finished) {
+        const bool is_fetched = stream->ahead != NULL
+                                    ? engine_ahead_take(stream->ahead, &stream->chunk, err)
+                                    : engine_stream_fetch(stream, &stream->chunk, err);
+        stream->is_finished = stream->chunk == NULL;
+        if (!is_fetched)
+            return false;
+    }
+    if (stream->chunk != NULL)
+        engine_stream_show(stream);
     *ret_batch = &stream->batch;
     return true;
 }
@@ -240,6 +378,8 @@ void engine_stream_close(struct engine_stream **stream)
     struct engine_stream *one = *stream;
     if (one == NULL)
         return;
+    if (one->ahead != NULL)
+        engine_ahead_stop(one);
     if (one->chunk != NULL)
         duckdb_destroy_data_chunk(&one->chunk);
     duckdb_destroy_result(&one->result);
@@ -249,9 +389,12 @@ void engine_stream_close(struct engine_stream **stream)
         duckdb_disconnect(&one->connection);
     atomic_fetch_sub(&one->engine->stream_count, 1);
     mem_free(one->columns);
+    mem_free(one->sql);
     mem_free(one);
     *stream = NULL;
 }
+
+// --- SQL
 
 static void engine_append_quoted(struct buf *sql, struct slice text, char quote)
 {

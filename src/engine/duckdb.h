@@ -17,11 +17,16 @@ struct engine_config {
     int64_t memory_limit_bytes;
     int64_t thread_count;
     const char *temp_directory; // for spilling; never the current directory
+    // Every stream has a thread that prepares the query and fetches a few chunks before they are
+    // asked for. Then what is wrong with the query is said by the first engine_stream_next.
+    bool fetches_ahead;
 };
 
 NODISCARD bool engine_open(const struct engine_config *config, struct engine **ret_engine,
                            struct err *err);
 void engine_close(struct engine **engine);
+
+bool engine_fetches_ahead(const struct engine *engine);
 
 // The library's version, as it says itself: "v1.5.6".
 const char *engine_version(void);

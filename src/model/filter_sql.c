@@ -217,13 +217,13 @@ static void filter_append_node(const struct filter_printer *printer, const struc
     buf_append_char(printer->sql, '(');
     if (node->column != NULL)
         filter_append_comparison(printer, node);
-    if (node->op == FILTER_NOT)
-        buf_append_text(printer->sql, "NOT ");
     for (size_t i = 0; i < node->child_count; i++) {
         if (i > 0)
             buf_append_text(printer->sql, node->op == FILTER_OR ? " OR " : " AND ");
         filter_append_node(printer, &node->children[i], depth + 1);
     }
+    if (node->op == FILTER_NOT)
+        buf_append_text(printer->sql, " IS NOT TRUE"); // also of the unknown: see filter.h
     buf_append_char(printer->sql, ')');
 }
 

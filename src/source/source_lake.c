@@ -54,7 +54,8 @@ struct source_lake {
     bool is_sorted_by_engine;
     struct lake_stream streams[LAKE_STREAMS_MAX]; // the open ones
     size_t stream_count;
-    struct batch batch; // what was handed out last
+    struct lake_stream next; // of pending[pending_next], begun but not looked at; rows NULL: none
+    struct batch batch;      // what was handed out last
 };
 
 static const struct source_key lake_key_min = {INT64_MIN, INT64_MIN};
@@ -114,11 +115,9 @@ static void lake_close_stream(struct source_lake *lake, size_t index)
     lake->streams[index] = lake->streams[lake->stream_count];
 }
 
-// Opens the next pending segment, or all of them in one query. Leaves nothing open when it has no
-// rows.
-static bool lake_open_stream(struct source_lake *lake, struct err *err)
+// Starts the query of the next pending segment, or of all of them together.
+static bool lake_begin_stream(struct source_lake *lake, struct err *err)
 {
-    ASSERT(lake->stream_count < LAKE_STREAMS_MAX);
     const struct source_segment *first = &lake->pending[lake->pending_next];
     const struct source_query query = {
         .spec = lake->spec,
@@ -126,26 +125,41 @@ static bool lake_open_stream(struct source_lake *lake, struct err *err)
         .segment_count = lake->is_sorted_by_engine ? lake->pending_count : 1,
         .is_sorted = lake->is_sorted_by_engine,
     };
-    lake->pending_next += query.segment_count;
     struct buf sql CLEANUP(buf_clear);
     buf_init(&sql, LAKE_SQL_LIMIT_BYTES);
     source_append_query(&query, &sql);
     TRY(buf_check(&sql, err));
 
-    struct lake_stream *stream = &lake->streams[lake->stream_count];
-    *stream = (struct lake_stream){
+    lake->next = (struct lake_stream){
         .path = query.is_sorted ? "sorted segments" : first->path,
         .time_min_ms = query.is_sorted ? INT64_MIN : first->time_min_ms,
         .time_max_ms = query.is_sorted ? INT64_MAX : first->time_max_ms,
         .last_key = lake_key_min,
     };
     const size_t column_count = lake->spec->column_count + LAKE_COLUMN_FIRST;
-    if (!engine_query(lake->engine, buf_slice(&sql), lake->types, column_count, &stream->rows, err))
-        return err_wrap(err, "%s", stream->path);
-    lake->stream_count++;
+    if (!engine_query(lake->engine, buf_slice(&sql), lake->types, column_count, &lake->next.rows,
+                      err))
+        return err_wrap(err, "%s", lake->next.path);
+    return true;
+}
+
+// Takes the next pending segment, or all of them, into the merge; leaves nothing open when it has
+// no rows. An engine that fetches ahead is given the segment after it as well: its first rows are
+// there when the merge reaches them.
+static bool lake_open_stream(struct source_lake *lake, struct err *err)
+{
+    ASSERT(lake->stream_count < LAKE_STREAMS_MAX);
+    if (lake->next.rows == NULL)
+        TRY(lake_begin_stream(lake, err));
+    lake->pending_next += lake->is_sorted_by_engine ? lake->pending_count : 1;
+    struct lake_stream *stream = &lake->streams[lake->stream_count++];
+    *stream = lake->next;
+    lake->next.rows = NULL;
     TRY(lake_stream_load(stream, err));
     if (stream->batch->row_count == 0)
         lake_close_stream(lake, lake->stream_count - 1);
+    if (lake->pending_next < lake->pending_count && engine_fetches_ahead(lake->engine))
+        TRY(lake_begin_stream(lake, err));
     return true;
 }
 
@@ -304,6 +318,7 @@ static void source_lake_close(struct source *source)
     struct source_lake *lake = (struct source_lake *)source;
     while (lake->stream_count > 0)
         lake_close_stream(lake, lake->stream_count - 1);
+    engine_stream_close(&lake->next.rows);
     mem_free(lake->pending);
     mem_free(lake->types);
     mem_free(lake);

@@ -63,7 +63,10 @@ static void heartbeat_run(void *context)
             break;
         mutex_unlock(&heartbeat->mutex);
         bool is_kept = !stop_poll(config->stop);
-        if (is_kept && clock_boot_ms(config->clock) >= next_beat_boot_ms) {
+        const int64_t now_boot_ms = clock_boot_ms(config->clock);
+        const bool is_due = now_boot_ms >= next_beat_boot_ms ||
+                            now_boot_ms >= state.trusted_until_boot_ms;
+        if (is_kept && is_due) {
             is_kept = heartbeat_beat(heartbeat, &state);
             next_beat_boot_ms = clock_boot_ms(config->clock) + config->lease_ms / 4;
         }

@@ -14,7 +14,9 @@
 #define KEEPER_COMPACT_EVERY_MS INT64_C(1000)
 #define KEEPER_COMPACT_BATCH    INT64_C(64)
 #define KEEPER_FAILURE_PAUSE_MS INT64_C(1000)
+#define KEEPER_DAMAGE_PAUSE_MS  INT64_C(30000) // a person must act: no need to look all the time
 #define KEEPER_DAY_MS           INT64_C(86400000)
+#define KEEPER_DUTIES           ((size_t)3)
 
 struct keeper {
     const struct worker_config *config;
@@ -22,8 +24,7 @@ struct keeper {
     struct engine *engine;
     struct seal_config seal_config;
     struct compact_config compact_config;
-    int64_t next_collect_boot_ms;
-    int64_t next_compact_boot_ms;
+    int64_t next_boot_ms[KEEPER_DUTIES]; // of each duty
 };
 
 static void keeper_clear(struct keeper *keeper)
@@ -82,25 +83,16 @@ static bool keeper_seal(struct keeper *keeper, bool *ret_worked, struct err *err
 
 static bool keeper_compact(struct keeper *keeper, bool *ret_worked, struct err *err)
 {
-    const int64_t now_boot_ms = clock_boot_ms(keeper->config->clock);
-    if (now_boot_ms < keeper->next_compact_boot_ms)
-        return true;
     bool is_held = false;
     TRY(keeper_hold(keeper, "compact", &is_held, err));
-    if (is_held)
-        TRY(compact_step(&keeper->compact_config, keeper->engine, keeper->catalog, ret_worked,
-                         err));
-    if (!*ret_worked)
-        keeper->next_compact_boot_ms = now_boot_ms + KEEPER_COMPACT_EVERY_MS;
-    return true;
+    if (!is_held)
+        return true;
+    return compact_step(&keeper->compact_config, keeper->engine, keeper->catalog, ret_worked, err);
 }
 
-static bool keeper_collect(struct keeper *keeper, struct err *err)
+static bool keeper_collect(struct keeper *keeper, bool *ret_worked, struct err *err)
 {
-    const int64_t now_boot_ms = clock_boot_ms(keeper->config->clock);
-    if (now_boot_ms < keeper->next_collect_boot_ms)
-        return true;
-    keeper->next_collect_boot_ms = now_boot_ms + KEEPER_COLLECT_EVERY_MS;
+    *ret_worked = false; // the rest comes next time
     bool is_held = false;
     TRY(keeper_hold(keeper, "compact", &is_held, err));
     if (!is_held)
@@ -109,13 +101,40 @@ static bool keeper_collect(struct keeper *keeper, struct err *err)
     return compact_collect(&keeper->compact_config, keeper->catalog, &deleted_count, err);
 }
 
-static bool keeper_step(struct keeper *keeper, bool *ret_worked, struct err *err)
+// In order of urgency. Each stands alone: damage in the log stops sealing and nothing else.
+static const struct keeper_duty {
+    const char *name;
+    bool (*run)(struct keeper *keeper, bool *ret_worked, struct err *err);
+    int64_t idle_pause_ms; // after it found nothing to do
+} keeper_duties[KEEPER_DUTIES] = {
+    {"seal", keeper_seal, 0},
+    {"collect", keeper_collect, KEEPER_COLLECT_EVERY_MS},
+    {"compact", keeper_compact, KEEPER_COMPACT_EVERY_MS},
+};
+
+// The first duty that has something to do.
+static bool keeper_step(struct keeper *keeper)
 {
-    TRY(keeper_seal(keeper, ret_worked, err));
-    if (*ret_worked)
-        return true;
-    TRY(keeper_compact(keeper, ret_worked, err));
-    return keeper_collect(keeper, err);
+    for (size_t i = 0; i < KEEPER_DUTIES; i++) {
+        const struct keeper_duty *duty = &keeper_duties[i];
+        const int64_t now_boot_ms = clock_boot_ms(keeper->config->clock);
+        if (now_boot_ms < keeper->next_boot_ms[i])
+            continue;
+        bool has_worked = false;
+        struct err failure = {0};
+        if (duty->run(keeper, &has_worked, &failure)) {
+            if (has_worked)
+                return true;
+            keeper->next_boot_ms[i] = now_boot_ms + duty->idle_pause_ms;
+            continue;
+        }
+        const bool is_damage = failure.kind == ERR_CORRUPT;
+        log_event(is_damage ? LOG_ERROR : LOG_WARN, "lake_step_failed", "duty", duty->name, "kind",
+                  err_kind_name(failure.kind), "reason", failure.message, NULL);
+        keeper->next_boot_ms[i] = now_boot_ms +
+                                  (is_damage ? KEEPER_DAMAGE_PAUSE_MS : KEEPER_FAILURE_PAUSE_MS);
+    }
+    return false;
 }
 
 bool keeper_run(const struct worker_config *config, struct err *err)
@@ -123,17 +142,8 @@ bool keeper_run(const struct worker_config *config, struct err *err)
     struct keeper keeper CLEANUP(keeper_clear) = {0};
     TRY(keeper_open(&keeper, config, err));
     while (!stop_poll(config->stop)) {
-        bool has_worked = false;
-        struct err failure = {0};
-        int64_t pause_ms = KEEPER_POLL_MS;
-        if (!keeper_step(&keeper, &has_worked, &failure)) {
-            const enum log_level level = failure.kind == ERR_CORRUPT ? LOG_ERROR : LOG_WARN;
-            log_event(level, "lake_step_failed", "kind", err_kind_name(failure.kind), "reason",
-                      failure.message, NULL);
-            pause_ms = KEEPER_FAILURE_PAUSE_MS;
-        }
-        if (!has_worked)
-            wake_wait(config->wake, config->wake_index, config->stop->fd, pause_ms);
+        if (!keeper_step(&keeper))
+            wake_wait(config->wake, config->wake_index, config->stop->fd, KEEPER_POLL_MS);
     }
     return true;
 }

@@ -149,7 +149,7 @@ static void operators_are_printed(void **state)
     assert_sql(fixture, "[\"in\",\"name\",\"a\",\"b\"]", "(\"name\" IN ('a', 'b'))");
     assert_sql(fixture, "[\"in\",\"count\",[1,\"2\"]]",
                "(\"count\" IN (CAST('1' AS BIGINT), CAST('2' AS BIGINT)))");
-    assert_sql(fixture, "[\"not\",[\"eq\",\"name\",\"a\"]]", "(NOT (\"name\" = 'a'))");
+    assert_sql(fixture, "[\"not\",[\"eq\",\"name\",\"a\"]]", "((\"name\" = 'a') IS NOT TRUE)");
     assert_sql(fixture, "[\"or\",[\"eq\",\"name\",\"a\"],[\"and\",[\"eq\",\"id\",\"b\"]]]",
                "((\"name\" = 'a') OR ((\"id\" = 'b')))");
     assert_sql(fixture, "[[\"eq\",\"name\",\"a\"],[\"eq\",\"id\",\"b\"]]",
