@@ -18,6 +18,7 @@
 #include "store/store_internal.h"
 
 #define STORE_PATH_BYTES_MAX ((size_t)4096)
+#define STORE_PUT_TRIES      100
 
 struct store_file {
     struct store base;
@@ -43,8 +44,13 @@ static bool store_file_put_begin(struct store *store, const char *key, struct si
     char parent[STORE_PATH_BYTES_MAX];
     memcpy(parent, path, sizeof parent);
     *strrchr(parent, '/') = '\0';
-    TRY(file_make_directories(parent, err));
-    return sink_file_open(path, ret_sink, err);
+    // Another process may tidy up an empty folder at the very moment: then it is made again.
+    for (int tries_left = STORE_PUT_TRIES;; tries_left--) {
+        if (file_make_directories(parent, err) && sink_file_open(path, ret_sink, err))
+            return true;
+        if (err->kind != ERR_NOT_FOUND || tries_left == 0)
+            return false;
+    }
 }
 
 static bool store_file_open_object(struct store *store, const char *key, int *ret_fd,

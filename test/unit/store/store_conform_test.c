@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "store/store.h"
 
 static char directory[] = "/tmp/milkrun-store-XXXXXX";
@@ -191,6 +192,43 @@ static void test_the_sweep_removes_what_killed_writers_left(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+struct rival {
+    struct thread thread;
+    struct store *store;
+    int number;
+    int failure_count;
+};
+
+static void put_and_delete(void *context)
+{
+    struct rival *rival = context;
+    for (int i = 0; i < 300; i++) {
+        struct err err = {0};
+        char key[64];
+        (void)snprintf(key, sizeof key, "y/m/d/job=%d/file", rival->number);
+        struct sink *sink = NULL;
+        const bool is_done = store_put_begin(rival->store, key, &sink, &err) &&
+                             sink_write(sink, slice_text("x"), &err) && sink_finish(sink, &err);
+        sink_free(&sink);
+        if (!is_done || !store_delete(rival->store, key, &err))
+            rival->failure_count++;
+    }
+}
+
+// The last object of a folder goes while another one comes.
+static void test_rivals_in_one_folder_do_not_fail_each_other(void **state)
+{
+    struct rival rivals[3];
+    for (int i = 0; i < 3; i++) {
+        rivals[i] = (struct rival){.store = *state, .number = i};
+        thread_start(&rivals[i].thread, put_and_delete, &rivals[i]);
+    }
+    for (int i = 0; i < 3; i++) {
+        thread_join(&rivals[i].thread);
+        assert_int_equal(rivals[i].failure_count, 0);
+    }
+}
+
 #define CONFORM(name, test)                                                                        \
     {name, test, open_file_store, close_file_store, NULL},                                         \
     {                                                                                              \
@@ -202,6 +240,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CONFORM("life of an object", test_objects_appear_whole_are_replaced_and_deleted),
         CONFORM("keys", test_keys_cannot_leave_the_store),
+        CONFORM("rivals", test_rivals_in_one_folder_do_not_fail_each_other),
         cmocka_unit_test(test_a_fault_leaves_nothing_visible),
         cmocka_unit_test_setup_teardown(test_symbolic_links_are_not_followed, open_file_store,
                                         close_file_store),
