@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One event per line on standard error: `time=... level=info role=worker event=job_finished
 // job=...`. Only main, cli, api, scheduler and worker log; what lies below returns err. Values are
-// quoted and escaped where needed and cut at 256 bytes; secrets are never passed. Thread-safe;
+// quoted and escaped where needed and cut at 512 bytes; secrets are never passed. Thread-safe;
 // lines are whole.
 #pragma once
 

@@ -35,7 +35,8 @@ struct sink *sink_digest_new(struct sink *next, struct sink_digest *ret_digest);
 
 // A file that appears under path at finish: written beside it under a temporary name, fsynced,
 // renamed, directory fsynced. An existing file is replaced in one step. The temporary name ends in
-// ".part", so that a sweep finds what a kill left behind.
+// SINK_PART_SUFFIX, so that a sweep finds what a kill left behind.
+#define SINK_PART_SUFFIX ".part"
 NODISCARD bool sink_file_open(const char *path, struct sink **ret_sink, struct err *err);
 
 // Test double: passes on to next, and fails the n-th write or finish call (counted from 1) with

@@ -60,7 +60,7 @@ bool sink_file_open(const char *path, struct sink **ret_sink, struct err *err)
     sink_init(sink, &sink_file_ops, NULL);
     struct buf name;
     buf_init(&name, 8192);
-    buf_append_format(&name, "%s.%ld.part", path, (long)getpid());
+    buf_append_format(&name, "%s.%ld" SINK_PART_SUFFIX, path, (long)getpid());
     file->fd = -1;
     file->path = mem_copy_text(path);
     file->part_path = buf_take(&name);

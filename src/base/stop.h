@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// "Please stop", from SIGTERM or SIGINT, as a file descriptor and a flag instead of a handler. The
-// flag may be read from any thread; the rest belongs to the main thread of a process.
+// "Please stop", from SIGTERM or SIGINT, as a file descriptor and a flag instead of a handler.
+// Any thread may poll; set up and cleared by the main thread of a process.
 #pragma once
 
 #include <stdatomic.h>

@@ -213,5 +213,8 @@ NODISCARD bool job_expired_files(struct catalog *catalog, int64_t limit, struct 
                                  struct job_expired_file **ret_files, size_t *ret_count,
                                  int64_t *ret_total_file_count, struct err *err);
 // Of an expired job; nothing happens when there is no such file.
+// Whether a job lists the file, served or not: what no job lists may go.
+NODISCARD bool job_lists_file(struct catalog *catalog, const char *key, bool *ret_is_listed,
+                              struct err *err);
 NODISCARD bool job_forget_file(struct catalog *catalog, const char *job_id, const char *key,
                                struct err *err);

@@ -197,6 +197,16 @@ bool job_expired_files(struct catalog *catalog, int64_t limit, struct arena *are
     return true;
 }
 
+bool job_lists_file(struct catalog *catalog, const char *key, bool *ret_is_listed, struct err *err)
+{
+    const struct db_value values[] = {db_text(key)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    TRY(db_query(catalog->db, "SELECT 1 FROM job_files WHERE key = $1", values, ARRAY_COUNT(values),
+                 &rows, err));
+    *ret_is_listed = db_rows_next(rows, err);
+    return *ret_is_listed || err->kind == ERR_NONE;
+}
+
 struct job_forgetting {
     const char *job_id;
     const char *key;

@@ -163,9 +163,9 @@ bool serve_accept_clock(const struct serve *serve, struct err *err)
         return true;
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
-    struct retention_config config = {.clock = clock_system()};
-    TRY(retention_read_boot_id(&arena, &config.boot_id, err));
+    struct clock_guard guard = {.clock = clock_system()};
+    TRY(clock_guard_read_boot_id(&arena, &guard.boot_id, err));
     struct catalog *catalog CLEANUP(catalog_close) = NULL;
     TRY(catalog_open(serve->data.catalog_path, &catalog, err));
-    return retention_accept_clock(&config, catalog, err);
+    return clock_guard_accept(&guard, catalog, err);
 }

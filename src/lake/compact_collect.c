@@ -13,6 +13,7 @@
 #include "lake/segment_path.h"
 
 #define COMPACT_SWEEP_COUNT INT64_C(256) // rows of one transaction
+#define COMPACT_DROP_COUNT  INT64_C(100) // segments dropped by one sweep
 
 struct compact_sweep {
     const struct compact_config *config;
@@ -24,11 +25,10 @@ struct compact_sweep {
 static bool compact_drop_old(const struct compact_config *config, struct catalog *catalog,
                              struct err *err)
 {
+    // A bounded number a sweep, the rest in the next: a mistake is seen before all is gone.
     const int64_t before_ms = clock_wall_ms(config->clock) - config->retention_ms;
-    int64_t count = 1;
-    while (count > 0)
-        TRY(segment_drop_older(catalog, before_ms, COMPACT_SWEEP_COUNT, &count, err));
-    return true;
+    int64_t count = 0;
+    return segment_drop_older(catalog, before_ms, COMPACT_DROP_COUNT, &count, err);
 }
 
 static bool compact_delete_some(struct compact_sweep *sweep, size_t *ret_count, struct err *err)

@@ -6,13 +6,11 @@
 // max(100 files, 5 %).
 #pragma once
 
-#include "base/clock.h"
-#include "catalog/catalog.h"
+#include "catalog/clock_guard.h"
 #include "store/store.h"
 
 struct retention_config {
-    const struct clock *clock;
-    const char *boot_id; // of the running kernel
+    struct clock_guard guard;
     struct store *store;
 };
 
@@ -25,11 +23,3 @@ struct retention_result {
 
 NODISCARD bool retention_sweep(const struct retention_config *config, struct catalog *catalog,
                                struct retention_result *ret_result, struct err *err);
-
-// The operator's word that the wall clock is right now.
-NODISCARD bool retention_accept_clock(const struct retention_config *config,
-                                      struct catalog *catalog, struct err *err);
-
-// The kernel's boot id, for the config; lives in arena.
-NODISCARD bool retention_read_boot_id(struct arena *arena, const char **ret_boot_id,
-                                      struct err *err);

@@ -12,7 +12,8 @@
 #define SCHEDULER_POLL_MS      INT64_C(200)
 #define SCHEDULER_ROWS_PER_TXN INT64_C(500)
 #define SCHEDULER_RIGHT_MS     INT64_C(30000)
-#define SCHEDULER_PART_AGE_MS  (INT64_C(24) * 3600000)
+#define SCHEDULER_TIDY_MS      INT64_C(3600000)
+#define SCHEDULER_ORPHAN_MS    (INT64_C(7) * 86400000) // longer than any attempt at a job
 
 const struct option scheduler_option_table[] = {
     {.name = "schedule.hourly_grace_ms",
@@ -57,6 +58,7 @@ struct scheduler {
     struct arena arena;
     struct retention_config retention;
     int64_t next_sweep_boot_ms;
+    int64_t next_tidy_boot_ms;
 };
 
 static void scheduler_clear(struct scheduler *scheduler)
@@ -73,9 +75,9 @@ static bool scheduler_open(struct scheduler *scheduler, const struct scheduler_c
     arena_init(&scheduler->arena);
     TRY(catalog_open(config->catalog_path, &scheduler->catalog, err));
     TRY(store_file_open(config->exports_directory, &scheduler->store, err));
-    scheduler->retention.clock = config->clock;
+    scheduler->retention.guard.clock = config->clock;
     scheduler->retention.store = scheduler->store;
-    return retention_read_boot_id(&scheduler->arena, &scheduler->retention.boot_id, err);
+    return clock_guard_read_boot_id(&scheduler->arena, &scheduler->retention.guard.boot_id, err);
 }
 
 bool scheduler_make_jobs(const struct scheduler_config *config, struct catalog *catalog,
@@ -99,6 +101,24 @@ bool scheduler_make_jobs(const struct scheduler_config *config, struct catalog *
     return true;
 }
 
+static bool scheduler_is_listed(const char *key, void *context, bool *ret_is_listed,
+                                struct err *err)
+{
+    return job_lists_file(context, key, ret_is_listed, err);
+}
+
+// Files of attempts whose job never came to list them: killed writers, jobs that FAILED with a
+// worker.
+static bool scheduler_tidy(struct scheduler *scheduler, struct err *err)
+{
+    const int64_t now_boot_ms = clock_boot_ms(scheduler->config->clock);
+    if (now_boot_ms < scheduler->next_tidy_boot_ms)
+        return true;
+    scheduler->next_tidy_boot_ms = now_boot_ms + SCHEDULER_TIDY_MS;
+    return store_sweep(scheduler->store, SCHEDULER_ORPHAN_MS, scheduler_is_listed,
+                       scheduler->catalog, err);
+}
+
 static bool scheduler_sweep(struct scheduler *scheduler, struct err *err)
 {
     const struct scheduler_config *config = scheduler->config;
@@ -115,9 +135,10 @@ static bool scheduler_sweep(struct scheduler *scheduler, struct err *err)
         log_event(LOG_ERROR, "clock_jumped", "jump_ms", jump, "hint",
                   "nothing is deleted until the clock is right, or start with --accept-clock",
                   NULL);
+        return true;
     }
     TRY(segment_expire_idempotency(scheduler->catalog, clock_wall_ms(config->clock), err));
-    return store_sweep(scheduler->store, SCHEDULER_PART_AGE_MS, err);
+    return scheduler_tidy(scheduler, err);
 }
 
 static bool scheduler_step(struct scheduler *scheduler, struct err *err)

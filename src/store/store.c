@@ -68,8 +68,12 @@ bool store_delete(struct store *store, const char *key, struct err *err)
     return store->ops->delete_object(store, key, err);
 }
 
-bool store_sweep(struct store *store, int64_t age_ms, struct err *err)
+bool store_sweep(struct store *store, int64_t age_ms,
+                 bool (*is_listed)(const char *key, void *context, bool *ret_is_listed,
+                                   struct err *err),
+                 void *context, struct err *err)
 {
     ASSERT(age_ms >= 0);
-    return store->ops->sweep == NULL || store->ops->sweep(store, age_ms, err);
+    const struct store_sweep sweep = {age_ms, is_listed, context};
+    return store->ops->sweep == NULL || store->ops->sweep(store, &sweep, err);
 }

@@ -30,5 +30,10 @@ NODISCARD bool store_open_object(struct store *store, const char *key, int *ret_
                                  uint64_t *ret_size_bytes, struct err *err);
 // Missing is fine. Empty directories above it are removed as well.
 NODISCARD bool store_delete(struct store *store, const char *key, struct err *err);
-// Removes what killed writers left behind and is older than age_ms.
-NODISCARD bool store_sweep(struct store *store, int64_t age_ms, struct err *err);
+// Removes what killed writers left behind and, unless is_listed says that somebody wants them,
+// whole objects; both only when older than age_ms. is_listed NULL: every object is wanted. Reads
+// the names of all objects: for now and then.
+NODISCARD bool store_sweep(struct store *store, int64_t age_ms,
+                           bool (*is_listed)(const char *key, void *context, bool *ret_is_listed,
+                                             struct err *err),
+                           void *context, struct err *err);

@@ -91,24 +91,44 @@ static bool store_file_delete(struct store *store, const char *key, struct err *
     }
 }
 
-struct store_file_sweep {
+struct store_file_sweeping {
+    struct store_file *file;
+    const struct store_sweep *sweep;
     int64_t older_than_ms;
 };
 
-static bool store_file_sweep_one(const char *path, void *context, struct err *err)
+static bool store_file_is_part(const char *path)
 {
-    const struct store_file_sweep *sweep = context;
-    struct stat status;
-    if (stat(path, &status) != 0 || (int64_t)status.st_mtime * 1000 > sweep->older_than_ms)
-        return true;
-    return file_remove(path, err);
+    const size_t size = strlen(path);
+    const size_t suffix_size = strlen(SINK_PART_SUFFIX);
+    return size > suffix_size && strcmp(path + size - suffix_size, SINK_PART_SUFFIX) == 0;
 }
 
-static bool store_file_sweep(struct store *store, int64_t age_ms, struct err *err)
+static bool store_file_sweep_one(const char *path, void *context, struct err *err)
 {
-    const struct store_file *file = (const struct store_file *)store;
-    struct store_file_sweep sweep = {clock_wall_ms(clock_system()) - age_ms};
-    return file_walk(file->directory, ".part", store_file_sweep_one, &sweep, err);
+    const struct store_file_sweeping *sweeping = context;
+    const struct store_sweep *sweep = sweeping->sweep;
+    struct stat status;
+    if (stat(path, &status) != 0 || (int64_t)status.st_mtime * 1000 > sweeping->older_than_ms)
+        return true;
+    if (store_file_is_part(path))
+        return file_remove(path, err);
+    const char *key = path + strlen(sweeping->file->directory) + 1;
+    bool is_listed = true;
+    if (sweep->is_listed != NULL)
+        TRY(sweep->is_listed(key, sweep->context, &is_listed, err));
+    return is_listed || store_file_delete(&sweeping->file->base, key, err);
+}
+
+static bool store_file_sweep(struct store *store, const struct store_sweep *sweep, struct err *err)
+{
+    struct store_file *file = (struct store_file *)store;
+    struct store_file_sweeping sweeping = {
+        .file = file,
+        .sweep = sweep,
+        .older_than_ms = clock_wall_ms(clock_system()) - sweep->age_ms,
+    };
+    return file_walk(file->directory, "", store_file_sweep_one, &sweeping, err);
 }
 
 static void store_file_close(struct store *store)

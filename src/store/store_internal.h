@@ -4,6 +4,13 @@
 
 #include "store/store.h"
 
+// Arguments of the public call.
+struct store_sweep {
+    int64_t age_ms;
+    bool (*is_listed)(const char *key, void *context, bool *ret_is_listed, struct err *err);
+    void *context;
+};
+
 struct store_ops {
     const char *name;
     // Required. The sink publishes the object at finish.
@@ -15,7 +22,7 @@ struct store_ops {
     // Required. Missing is fine.
     bool (*delete_object)(struct store *store, const char *key, struct err *err);
     // Optional (NULL: nothing can be left behind).
-    bool (*sweep)(struct store *store, int64_t age_ms, struct err *err);
+    bool (*sweep)(struct store *store, const struct store_sweep *sweep, struct err *err);
     // Required.
     void (*close)(struct store *store);
 };

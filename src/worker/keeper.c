@@ -4,6 +4,7 @@
 // one process at a time does each, on whatever host.
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog/clock_guard.h"
 #include "lake/compact.h"
 #include "lake/seal.h"
 #include "worker/worker.h"
@@ -24,6 +25,8 @@ struct keeper {
     struct engine *engine;
     struct seal_config seal_config;
     struct compact_config compact_config;
+    struct arena arena; // as long as the keeper
+    struct clock_guard clock_guard;
     int64_t next_boot_ms[KEEPER_DUTIES]; // of each duty
 };
 
@@ -31,12 +34,15 @@ static void keeper_clear(struct keeper *keeper)
 {
     engine_close(&keeper->engine);
     catalog_close(&keeper->catalog);
+    arena_clear(&keeper->arena);
 }
 
 static bool keeper_open(struct keeper *keeper, const struct worker_config *config, struct err *err)
 {
     const struct keeper_options *options = config->keeper;
-    *keeper = (struct keeper){.config = config};
+    *keeper = (struct keeper){.config = config, .clock_guard = {.clock = config->clock}};
+    arena_init(&keeper->arena);
+    TRY(clock_guard_read_boot_id(&keeper->arena, &keeper->clock_guard.boot_id, err));
     TRY(catalog_open(config->catalog_path, &keeper->catalog, err));
     const struct engine_config engine_config = {
         .memory_limit_bytes = config->worker->memory_bytes / 2,
@@ -97,6 +103,11 @@ static bool keeper_collect(struct keeper *keeper, bool *ret_worked, struct err *
     TRY(keeper_hold(keeper, "compact", &is_held, err));
     if (!is_held)
         return true;
+    int64_t jump_ms = 0;
+    TRY(clock_guard_look(&keeper->clock_guard, keeper->catalog, &jump_ms, err));
+    if (jump_ms != 0)
+        return err_set(err, ERR_CONFLICT, "the wall clock jumped by %lld ms: nothing is deleted",
+                       (long long)jump_ms);
     int64_t deleted_count = 0;
     return compact_collect(&keeper->compact_config, keeper->catalog, &deleted_count, err);
 }

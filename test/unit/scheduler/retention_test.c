@@ -28,7 +28,7 @@ static int sweep_set_up(void **state)
     sweep->fixture = inner;
     sweep->store = store_memory_new();
     clock_fixed_init(&sweep->clock, FIXTURE_NOW_MS, BOOT_MS);
-    sweep->config = (struct retention_config){&sweep->clock.base, "boot-one", sweep->store};
+    sweep->config = (struct retention_config){{&sweep->clock.base, "boot-one"}, sweep->store};
     sweep->subscription_id = fixture_subscribe(sweep->fixture, CADENCE_HOURLY, "name");
     *state = sweep;
     return 0;
@@ -157,8 +157,8 @@ static void assert_waits(struct sweep *sweep, int64_t jump_ms)
 
 static void accept(struct sweep *sweep)
 {
-    assert_done(sweep->fixture, retention_accept_clock(&sweep->config, sweep->fixture->catalog,
-                                                       &sweep->fixture->err));
+    assert_done(sweep->fixture, clock_guard_accept(&sweep->config.guard, sweep->fixture->catalog,
+                                                   &sweep->fixture->err));
 }
 
 static void test_jump_forward_waits_for_the_operator(void **state)
@@ -219,7 +219,7 @@ static void test_reboot_of_some_days_goes_on(void **state)
     (void)publish(sweep, 1);
     pass_until(sweep, EXPIRY_MS - CIVIL_DAY_MS);
     (void)run(sweep);
-    sweep->config.boot_id = "boot-two";
+    sweep->config.guard.boot_id = "boot-two";
     pass(sweep, 3 * CIVIL_DAY_MS, 0);
     sweep->clock.now_boot_ms = 1000;
     const struct retention_result result = run(sweep);
@@ -234,7 +234,7 @@ static void test_reboot_of_over_a_month_waits(void **state)
     struct sweep *sweep = *state;
     (void)publish(sweep, 1);
     (void)run(sweep);
-    sweep->config.boot_id = "boot-two";
+    sweep->config.guard.boot_id = "boot-two";
     sweep->clock.now_boot_ms = 1000;
     pass(sweep, 31 * CIVIL_DAY_MS, 0);
     assert_waits(sweep, 31 * CIVIL_DAY_MS);
@@ -246,7 +246,7 @@ static void test_reboot_into_the_past_waits(void **state)
 {
     struct sweep *sweep = *state;
     (void)run(sweep);
-    sweep->config.boot_id = "boot-two";
+    sweep->config.guard.boot_id = "boot-two";
     pass(sweep, -2 * CIVIL_HOUR_MS, 0);
     assert_waits(sweep, -2 * CIVIL_HOUR_MS);
 }
@@ -305,9 +305,9 @@ static void test_boot_id_is_that_of_the_kernel(void **state)
     const char *one = NULL;
     const char *other = NULL;
     assert_done(sweep->fixture,
-                retention_read_boot_id(&sweep->fixture->arena, &one, &sweep->fixture->err));
+                clock_guard_read_boot_id(&sweep->fixture->arena, &one, &sweep->fixture->err));
     assert_done(sweep->fixture,
-                retention_read_boot_id(&sweep->fixture->arena, &other, &sweep->fixture->err));
+                clock_guard_read_boot_id(&sweep->fixture->arena, &other, &sweep->fixture->err));
     assert_string_equal(one, other);
     assert_int_equal(strlen(one), 36);
 }

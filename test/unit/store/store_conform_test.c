@@ -108,7 +108,7 @@ static void test_objects_appear_whole_are_replaced_and_deleted(void **state)
     assert_object(store, "a/b/c.csv", NULL);
     put(store, "a/empty", "");
     assert_object(store, "a/empty", "");
-    assert_true(store_sweep(store, 0, &err));
+    assert_true(store_sweep(store, 0, NULL, NULL, &err));
     assert_object(store, "a/empty", "");
 }
 
@@ -186,10 +186,31 @@ static void test_the_sweep_removes_what_killed_writers_left(void **state)
     char path[128];
     (void)snprintf(path, sizeof path, "%s/left.csv.77.part", directory);
     assert_true(file_replace(path, slice_text("x"), &err));
-    assert_true(store_sweep(store, 3600000, &err));
+    assert_true(store_sweep(store, 3600000, NULL, NULL, &err));
     assert_int_equal(access(path, F_OK), 0);
-    assert_true(store_sweep(store, 0, &err));
+    assert_true(store_sweep(store, 0, NULL, NULL, &err));
     assert_int_equal(access(path, F_OK), -1);
+}
+
+static bool is_wanted(const char *key, void *context, bool *ret_is_listed, struct err *err)
+{
+    (void)err;
+    *ret_is_listed = strcmp(key, context) == 0;
+    return true;
+}
+
+static void test_the_sweep_removes_objects_that_nobody_lists(void **state)
+{
+    struct store *store = *state;
+    struct err err = {0};
+    char wanted[] = "a/wanted";
+    put(store, "a/wanted", "1");
+    put(store, "b/left", "2");
+    assert_true(store_sweep(store, 3600000, is_wanted, wanted, &err));
+    assert_object(store, "b/left", "2");
+    assert_true(store_sweep(store, 0, is_wanted, wanted, &err));
+    assert_object(store, "b/left", NULL);
+    assert_object(store, "a/wanted", "1");
 }
 
 struct rival {
@@ -247,6 +268,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_empty_folders_go_with_their_last_object,
                                         open_file_store, close_file_store),
         cmocka_unit_test_setup_teardown(test_the_sweep_removes_what_killed_writers_left,
+                                        open_file_store, close_file_store),
+        cmocka_unit_test_setup_teardown(test_the_sweep_removes_objects_that_nobody_lists,
                                         open_file_store, close_file_store),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
