@@ -240,9 +240,14 @@ static void retention_marks_then_forgets(void **state)
     assert_int_equal(count, 2);
     assert_int_equal(total, 6);
     assert_string_equal(files[0].job_id, jobs[2].id);
+    bool is_listed = false;
+    assert_done(fixture, job_lists_file(fixture->catalog, files[0].key, &is_listed, &fixture->err));
+    assert_true(is_listed);     // expired, and its file still to go
     for (int i = 0; i < 2; i++) // a second time nothing happens
         assert_done(fixture, job_forget_file(fixture->catalog, files[0].job_id, files[0].key,
                                              &fixture->err));
+    assert_done(fixture, job_lists_file(fixture->catalog, files[0].key, &is_listed, &fixture->err));
+    assert_false(is_listed);
     assert_done(fixture, job_expired_files(fixture->catalog, 10, &fixture->arena, &files, &count,
                                            &total, &fixture->err));
     assert_int_equal(count, 2);
