@@ -299,7 +299,8 @@ static bool api_set_base_urls(struct api *api, struct err *err)
                            given->items[i]);
         api->base_urls.items[api->base_urls.count++] = arena_copy_slice(&api->arena, url);
     }
-    if (api->base_urls.count > 0)
+    api->has_base_url = api->base_urls.count > 0;
+    if (api->has_base_url)
         return true;
     ASSERT(api->config.listen_address != NULL);
     api->base_urls.items[api->base_urls.count++] = arena_format(

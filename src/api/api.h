@@ -25,7 +25,7 @@ struct api_settings {
     int64_t ingest_body_bytes;
     int64_t gzip_request_count;
     int64_t subscription_limit;
-    int64_t export_retention_ms;
+    int64_t export_retention_ms; // no option of its own: that of the files is meant
     struct http_limits http;
 };
 

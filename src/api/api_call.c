@@ -83,6 +83,32 @@ bool api_call_query(struct api_call *call, const char *name, struct slice *ret_v
     return true;
 }
 
+// A Host header that is nothing but a host and a port may stand in a URL.
+static bool api_host_is_plain(struct slice host)
+{
+    const char *bytes = slice_chars(host);
+    for (size_t i = 0; i < host.size_bytes; i++) {
+        const bool is_plain = (bytes[i] >= 'a' && bytes[i] <= 'z') ||
+                              (bytes[i] >= 'A' && bytes[i] <= 'Z') ||
+                              (bytes[i] >= '0' && bytes[i] <= '9') ||
+                              memchr(".-:[]", bytes[i], 5) != NULL;
+        if (!is_plain)
+            return false;
+    }
+    return host.size_bytes > 0 && host.size_bytes <= 255;
+}
+
+const char *api_base_url(const struct api_call *call)
+{
+    const struct api *api = call->api;
+    const struct slice host = http_header(call->request, "Host", NULL);
+    if (api->has_base_url || !api_host_is_plain(host))
+        return api->base_urls.items[0];
+    return arena_format(call->arena, "%s://%.*s",
+                        api->config.tls_certificate_pem == NULL ? "http" : "https",
+                        (int)host.size_bytes, slice_chars(host));
+}
+
 void api_call_changed(const struct api_call *call)
 {
     const struct api_config *config = &call->api->config;

@@ -21,7 +21,9 @@ struct api_ingest;
 
 struct api {
     struct api_config config;
-    struct option_list base_urls; // without a slash at the end; the first one mints
+    // Without a slash at the end. The first one mints; with none given, what the client called mints.
+    struct option_list base_urls;
+    bool has_base_url;
     struct arena arena;           // texts of base_urls
     struct api_handles *handles;
     struct api_executor *executor;
@@ -72,6 +74,9 @@ NODISCARD bool api_call_object(struct api_call *call, const struct json_node **r
 // "Invalid type: string expected".
 NODISCARD bool api_call_text_member(struct api_call *call, const struct json_node *object,
                                     const char *name, struct slice *ret_text, struct err *err);
+// http(s)://HOST[:PORT] for URLs in replies: the first configured one, else as the client called us.
+const char *api_base_url(const struct api_call *call);
+
 // A query parameter that may come once at most: "Duplicate parameter: NAME", "Invalid parameter:
 // NAME" (control characters). Empty when absent.
 NODISCARD bool api_call_query(struct api_call *call, const char *name, struct slice *ret_value,

@@ -202,7 +202,7 @@ bool api_openapi(struct api_call *call, struct err *err)
     json_text_key(json, "servers");
     json_text_open(json, '[');
     json_text_open(json, '{');
-    json_text_member_text(json, "url", call->api->base_urls.items[0]);
+    json_text_member_text(json, "url", api_base_url(call));
     json_text_close(json, '}');
     json_text_close(json, ']');
     json_text_key(json, "security");

@@ -105,7 +105,7 @@ static void api_write_subscribed(struct api_call *call, const struct subscriptio
     json_text_member_text(
         json, "subscription_url",
         arena_format(call->arena, "%s/scheduled-exports/exports/logs/subscription/%s?app_id=%s",
-                     call->api->base_urls.items[0], subscription->id, subscription->app_id));
+                     api_base_url(call), subscription->id, subscription->app_id));
     json_text_close(json, '}');
 }
 

@@ -31,7 +31,7 @@ static void api_write_url(struct api_call *call, const struct job_file *file)
         api_url_secret(call->api, call->identity.key_id, call->url_secret);
         call->has_url_secret = true;
     }
-    const char *base_url = call->api->base_urls.items[0];
+    const char *base_url = api_base_url(call);
     const struct sigv4_url url = {
         .host = api_host_of(base_url),
         .path = arena_format(call->arena, "/exports/%s", file->key),

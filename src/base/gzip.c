@@ -12,6 +12,7 @@
 #include "base/mem.h"
 
 #define GZIP_MEMBERS_MAX 1000
+#define GZIP_FIRST_BYTES UINT32_C(16) // what ISA-L treats as short input
 
 struct gzip_deflater {
     struct isal_zstream stream;
@@ -44,6 +45,21 @@ static uint8_t *gzip_input(struct slice input)
     return start.plain;
 }
 
+static void gzip_deflate_part(struct isal_zstream *stream, uint32_t size_bytes, uint16_t flush)
+{
+    stream->avail_in = size_bytes;
+    stream->flush = flush;
+    const int status = isal_deflate(stream);
+    ASSERT(status == COMP_OK);
+    ASSERT(stream->avail_in == 0);
+    ASSERT(stream->avail_out > 0);
+}
+
+// The first bytes go on their own. When a stream without history begins with more than that, ISA-L
+// (2.30 to 2.32 at least, igzip_icf_body_h1_gr_bt.asm at .write_first_byte) hashes a register that
+// it has not set, which holds the address of the stream: the bytes of one block in some thousand
+// would depend on where the memory lies. The code for short input does not do that, and has left a
+// history for the rest. It costs some 40 bytes in a block.
 size_t gzip_deflate_block(struct gzip_deflater *deflater, struct slice input, uint8_t *ret_bytes,
                           uint32_t *ret_crc)
 {
@@ -55,16 +71,17 @@ size_t gzip_deflate_block(struct gzip_deflater *deflater, struct slice input, ui
     stream->level_buf = deflater->level_buffer;
     stream->level_buf_size = ISAL_DEF_LVL1_DEFAULT;
     stream->gzip_flag = IGZIP_DEFLATE;
-    stream->flush = FULL_FLUSH;
     stream->end_of_stream = 0;
     stream->next_in = gzip_input(input);
-    stream->avail_in = (uint32_t)input.size_bytes;
     stream->next_out = ret_bytes;
     stream->avail_out = (uint32_t)GZIP_BLOCK_OUTPUT_BYTES;
-    const int status = isal_deflate(stream);
-    ASSERT(status == COMP_OK);
-    ASSERT(stream->avail_in == 0);
-    ASSERT(stream->avail_out > 0);
+    const uint32_t size_bytes = (uint32_t)input.size_bytes;
+    if (size_bytes > GZIP_FIRST_BYTES) {
+        gzip_deflate_part(stream, GZIP_FIRST_BYTES, SYNC_FLUSH);
+        gzip_deflate_part(stream, size_bytes - GZIP_FIRST_BYTES, FULL_FLUSH);
+    } else {
+        gzip_deflate_part(stream, size_bytes, FULL_FLUSH);
+    }
     *ret_crc = crc32_gzip(input);
     return GZIP_BLOCK_OUTPUT_BYTES - stream->avail_out;
 }
@@ -119,7 +136,7 @@ bool gzip_self_check(void)
 {
     // Text-like bytes from a multiplicative generator: repeats, literals and matches all occur.
     static const char expected[] =
-        "94fa33726276424d813b39f2444fdd0fb67ec801ebe489d0619979170b203b48";
+        "6ada2bcac8c1cb24a4f1c649f7405fc8fa335f56c27120d88e3ed2b30b862d24";
     uint8_t *input CLEANUP(mem_free_at) = mem_alloc(64 * 1024);
     uint8_t *output CLEANUP(mem_free_at) = mem_alloc(GZIP_BLOCK_OUTPUT_BYTES);
     struct gzip_deflater *deflater CLEANUP(gzip_deflater_free) = gzip_deflater_new();

@@ -13,6 +13,7 @@
 #include "base/number.h"
 
 #define OPTION_FILE_BYTES_MAX     ((size_t)1024 * 1024)
+#define OPTION_FILE_KEYS_MAX      ((size_t)256)
 #define OPTION_ENVIRONMENT_PREFIX "MILKRUN_"
 
 struct option_reading {
@@ -22,6 +23,8 @@ struct option_reading {
     struct err *err;
     const char *config_path;
     bool has_failed;
+    const struct option *file_options[OPTION_FILE_KEYS_MAX]; // set by the file so far
+    size_t file_option_count;
 };
 
 // "lake.seal_bytes" -> "--lake-seal-bytes" or "MILKRUN_LAKE_SEAL_BYTES".
@@ -161,6 +164,20 @@ static char *option_file_name(const struct option *option, struct arena *arena)
     return option_spelling(option, "", false, '_', arena);
 }
 
+// A key may come once.
+static bool option_note_file_key(struct option_reading *reading, const struct option *option)
+{
+    for (size_t i = 0; i < reading->file_option_count; i++) {
+        if (reading->file_options[i] == option)
+            return err_set(reading->err, ERR_INVALID, "%s: %s is given twice", reading->config_path,
+                           option->name);
+    }
+    if (reading->file_option_count == OPTION_FILE_KEYS_MAX)
+        return err_set(reading->err, ERR_LIMIT, "%s: too many keys", reading->config_path);
+    reading->file_options[reading->file_option_count++] = option;
+    return true;
+}
+
 static int option_read_file_line(void *context, const char *section, const char *name,
                                  const char *value)
 {
@@ -177,7 +194,8 @@ static int option_read_file_line(void *context, const char *section, const char 
     }
     const char *place = arena_format(reading->arena, "%s: %s", reading->config_path, name);
     option_forget_list(set, option);
-    if (!option_assign(set, option, value, place, reading->arena, reading->err)) {
+    if (!option_note_file_key(reading, option) ||
+        !option_assign(set, option, value, place, reading->arena, reading->err)) {
         reading->has_failed = true;
         return 0;
     }
@@ -292,8 +310,14 @@ static bool option_read_arguments(const struct option_reading *reading,
     return true;
 }
 
-static const char *option_find_config_path(const struct option_input *input, struct arena *arena)
+// Only of commands that have the option.
+static const char *option_find_config_path(const struct option_reading *reading,
+                                           const struct option_input *input)
 {
+    const struct option_set *set = NULL;
+    struct arena *arena = reading->arena;
+    if (option_find(reading, "--config", option_argument_name, &set) == NULL)
+        return input->config_path;
     for (size_t i = 0; i < input->argument_count; i++) {
         if (strncmp(input->arguments[i], "--config=", 9) == 0)
             return arena_copy_text(arena, input->arguments[i] + 9);
@@ -329,8 +353,8 @@ bool option_read(const struct option_set *sets, size_t set_count, const struct o
         .set_count = set_count,
         .arena = arena,
         .err = err,
-        .config_path = option_find_config_path(input, arena),
     };
+    reading.config_path = option_find_config_path(&reading, input);
     TRY(option_read_defaults(&reading));
     if (reading.config_path != NULL)
         TRY(option_read_file(&reading));

@@ -17,7 +17,7 @@ NODISCARD bool topic_get_by_id(struct catalog *catalog, int64_t topic_id, struct
                                const struct schema **ret_schema, const char **ret_organization_id,
                                struct err *err);
 
-// Declares a topic with typed fields; declaring an existing one adds fields and gives learned ones
+// Declares a topic with typed fields (`id` can only be a string); declaring an existing one adds fields and gives learned ones
 // their declared type only when it is the same (CONFLICT otherwise). INVALID for bad names; LIMIT
 // for too many.
 NODISCARD bool topic_declare(struct catalog *catalog, const char *organization_id,

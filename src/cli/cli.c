@@ -36,6 +36,17 @@ static void cli_write_overview(struct buf *text)
                           "  --help, --version\n");
 }
 
+static bool cli_has_option(const struct option_set *sets, size_t set_count, const char *name)
+{
+    for (size_t i = 0; i < set_count; i++) {
+        for (size_t j = 0; j < sets[i].option_count; j++) {
+            if (strcmp(sets[i].options[j].name, name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void cli_write_command_help(const struct cli_command *command, struct buf *text)
 {
     buf_append_format(text, "usage: milkrun %s\n\n%s\n\noptions:\n", command->usage,
@@ -44,6 +55,8 @@ static void cli_write_command_help(const struct cli_command *command, struct buf
     const size_t set_count = command->list_options(sets);
     for (size_t i = 0; i < set_count; i++)
         option_write_help(&sets[i], text);
+    if (!cli_has_option(sets, set_count, "config"))
+        return;
     buf_append_text(text,
                     "\nEvery option but those marked \"argument only\" can also be given in the "
                     "environment\n(--lake-seal-bytes: MILKRUN_LAKE_SEAL_BYTES) and in the "

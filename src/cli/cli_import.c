@@ -237,6 +237,8 @@ static bool import_run(const struct cli_invocation *invocation, struct err *err)
     size_t file_count = 0;
     TRY(option_read(&set, 1, &invocation->input, invocation->arena, invocation->operands,
                     &file_count, err));
+    if (strncmp(options.url, "http://", 7) != 0 && strncmp(options.url, "https://", 8) != 0)
+        return err_set(err, ERR_INVALID, "--url: http://HOST:PORT expected, not %s", options.url);
     if (file_count == 0)
         return err_set(err, ERR_INVALID, "no files given; see milkrun help import");
     const struct http_client_config config = {

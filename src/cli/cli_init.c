@@ -96,6 +96,8 @@ static bool cli_init_run(const struct cli_invocation *invocation, struct err *er
     struct cli_init_options options = {0};
     const struct option_set set = {cli_init_options, ARRAY_COUNT(cli_init_options), &options};
     TRY(option_read(&set, 1, &invocation->input, invocation->arena, NULL, NULL, err));
+    if (options.data[0] == '\0')
+        return err_set(err, ERR_INVALID, "--data: empty");
     struct stat status;
     if (lstat(options.data, &status) == 0)
         return err_set(err, ERR_CONFLICT, "%s exists already", options.data);

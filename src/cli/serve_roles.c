@@ -50,7 +50,11 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
         .context = &serve->wake,
     };
     struct ingest_log *log CLEANUP(ingest_log_close) = NULL;
-    TRY(ingest_log_open(&log_config, &log, err));
+    if (!ingest_log_open(&log_config, &log, err)) {
+        if (err->kind == ERR_CORRUPT)
+            (void)err_wrap(err, "not started (--accept-loss sets the damage aside and goes on)");
+        return false;
+    }
     const char *report = ingest_log_recovery_report(log);
     if (report[0] != '\0')
         log_event(LOG_ERROR, "events_lost", "report", report, NULL);

@@ -34,6 +34,7 @@ struct supervisor {
     const struct supervisor_config *config;
     struct supervisor_child *children;
     bool is_ready;
+    bool is_ending; // children are told to go
 };
 
 static int64_t supervisor_now_ms(void)
@@ -129,7 +130,8 @@ static bool supervisor_bury(struct supervisor *supervisor, size_t index, int sta
         (void)snprintf(how, sizeof how, "signal %d", WTERMSIG(status));
     else
         (void)snprintf(how, sizeof how, "exit %d", WEXITSTATUS(status));
-    log_event(LOG_WARN, "process_ended", "process", process->name, "how", how, NULL);
+    log_event(supervisor->is_ending ? LOG_INFO : LOG_WARN, "process_ended", "process",
+              process->name, "how", how, NULL);
     if (supervisor->is_ready || !process->is_awaited || !WIFEXITED(status))
         return true;
     return err_set(err, err_kind_of_exit_code(WEXITSTATUS(status)), "%s could not start (%s)",
@@ -183,6 +185,7 @@ static size_t supervisor_signal(const struct supervisor *supervisor, int number)
 // Tells all to stop, waits for them, kills who does not.
 static void supervisor_end(struct supervisor *supervisor)
 {
+    supervisor->is_ending = true;
     supervisor->is_ready = true; // an early end of a child is no failure to start now
     const int64_t until_ms = supervisor_now_ms() + supervisor->config->drain_ms;
     bool is_killed = false;

@@ -19,31 +19,41 @@
 #define ENGINE_SQL_LIMIT_BYTES ((size_t)16 * 1024 * 1024)
 #define ENGINE_CHUNKS_AHEAD    ((size_t)4)
 
-struct engine {
-    duckdb_database database;
-    bool fetches_ahead;
-    atomic_size_t stream_count; // open ones: the database must outlive them
+// One thread for all streams of an engine, as the library's allocator gives memory back to the
+// system with every thread that ends. (Tried: a thread per stream spends a sixth of the time of a
+// scan in page faults.)
+struct engine_fetcher {
+    struct thread thread;
+    struct mutex mutex; // guards what follows, and `ahead` of the streams
+    struct condition wanted;
+    struct condition fetched;
+    struct engine_stream *streams;    // oldest first
+    const struct engine_stream *busy; // in the thread's hands; nobody else may use it
+    bool must_stop;
 };
 
-// Between the thread that fetches and the one that the stream belongs to. Until is_finished the
-// query and its result are the fetching thread's, then the other's.
+struct engine {
+    duckdb_database database;
+    struct engine_fetcher *fetcher; // NULL: chunks are fetched when asked for
+    atomic_size_t stream_count;     // open ones: the database must outlive them
+};
+
 struct engine_ahead {
-    struct thread thread;
-    struct mutex mutex; // guards what follows
-    struct condition changed;
     duckdb_data_chunk chunks[ENGINE_CHUNKS_AHEAD]; // a ring
     size_t first;
     size_t count;
-    bool is_finished; // all chunks are in the ring, or failed says why not
-    bool must_stop;
+    bool is_awaited;  // its owner cannot go on
+    bool is_complete; // no more are to be fetched: end, failure, or being closed
     bool has_failed;
     struct err failure;
 };
 
 struct engine_stream {
     struct engine *engine;
+    struct engine_stream *next; // in the fetcher's list
+    struct engine_ahead ahead;
     char *sql;
-    struct engine_ahead *ahead; // NULL: fetched when asked for
+    bool is_started;
     duckdb_connection connection;
     duckdb_prepared_statement statement;
     duckdb_pending_result pending;
@@ -111,44 +121,6 @@ static bool engine_configure(duckdb_config settings, const struct engine_config 
     return true;
 }
 
-bool engine_open(const struct engine_config *config, struct engine **ret_engine, struct err *err)
-{
-    ASSERT(config->thread_count > 0);
-    ASSERT(config->memory_limit_bytes > 0);
-    ASSERT(config->temp_directory != NULL);
-    duckdb_config settings CLEANUP(duckdb_destroy_config) = NULL;
-    if (duckdb_create_config(&settings) != DUCKDB_SUCCESS)
-        return err_set(err, ERR_IO, "engine cannot be configured");
-    TRY(engine_configure(settings, config, err));
-    struct engine *engine CLEANUP(engine_close) = mem_alloc(sizeof *engine);
-    engine->fetches_ahead = config->fetches_ahead;
-    char *text = NULL;
-    if (duckdb_open_ext(NULL, &engine->database, settings, &text) != DUCKDB_SUCCESS) {
-        (void)engine_fail(err, text);
-        duckdb_free(text);
-        return false;
-    }
-    *ret_engine = engine;
-    engine = NULL;
-    return true;
-}
-
-void engine_close(struct engine **engine)
-{
-    if (*engine == NULL)
-        return;
-    ASSERT(atomic_load(&(*engine)->stream_count) == 0);
-    if ((*engine)->database != NULL)
-        duckdb_close(&(*engine)->database);
-    mem_free(*engine);
-    *engine = NULL;
-}
-
-bool engine_fetches_ahead(const struct engine *engine)
-{
-    return engine->fetches_ahead;
-}
-
 const char *engine_version(void)
 {
     return duckdb_library_version();
@@ -206,6 +178,10 @@ static bool engine_stream_start(struct engine_stream *stream, struct err *err)
 static bool engine_stream_fetch(struct engine_stream *stream, duckdb_data_chunk *ret_chunk,
                                 struct err *err)
 {
+    if (!stream->is_started) {
+        stream->is_started = true;
+        TRY(engine_stream_start(stream, err));
+    }
     duckdb_data_chunk chunk = duckdb_fetch_chunk(stream->result);
     while (chunk != NULL && duckdb_data_chunk_get_size(chunk) == 0) {
         duckdb_destroy_data_chunk(&chunk);
@@ -220,95 +196,132 @@ static bool engine_stream_fetch(struct engine_stream *stream, duckdb_data_chunk 
 
 // --- Fetching ahead
 
-// Waits for room; false when the stream is being closed. Takes the chunk if there was room.
-static bool engine_ahead_put(struct engine_ahead *ahead, duckdb_data_chunk chunk)
+// The stream that needs a chunk most: one whose owner waits, else one with the fewest; the older of
+// equals.
+static struct engine_stream *engine_fetcher_choose(const struct engine_fetcher *fetcher)
 {
-    mutex_lock(&ahead->mutex);
-    while (ahead->count == ENGINE_CHUNKS_AHEAD && !ahead->must_stop)
-        condition_wait(&ahead->changed, &ahead->mutex);
-    const bool is_wanted = !ahead->must_stop;
-    if (is_wanted) {
+    struct engine_stream *chosen = NULL;
+    for (struct engine_stream *stream = fetcher->streams; stream != NULL; stream = stream->next) {
+        const struct engine_ahead *ahead = &stream->ahead;
+        if (ahead->is_complete || ahead->count == ENGINE_CHUNKS_AHEAD)
+            continue;
+        if (ahead->is_awaited)
+            return stream;
+        if (chosen == NULL || ahead->count < chosen->ahead.count)
+            chosen = stream;
+    }
+    return chosen;
+}
+
+// With the mutex held, which is released meanwhile.
+static void engine_fetcher_serve(struct engine_fetcher *fetcher, struct engine_stream *stream)
+{
+    struct engine_ahead *ahead = &stream->ahead;
+    struct err failure = {0};
+    duckdb_data_chunk chunk = NULL;
+    fetcher->busy = stream;
+    mutex_unlock(&fetcher->mutex);
+    const bool is_fetched = engine_stream_fetch(stream, &chunk, &failure);
+    mutex_lock(&fetcher->mutex);
+    fetcher->busy = NULL;
+    if (chunk != NULL) {
         ahead->chunks[(ahead->first + ahead->count) % ENGINE_CHUNKS_AHEAD] = chunk;
         ahead->count++;
-        condition_signal(&ahead->changed);
+    } else {
+        ahead->is_complete = true;
+        ahead->has_failed = !is_fetched;
+        ahead->failure = failure;
     }
-    mutex_unlock(&ahead->mutex);
-    return is_wanted;
+    condition_broadcast(&fetcher->fetched);
 }
 
-static bool engine_ahead_fetch_all(struct engine_stream *stream, struct err *err)
+static void engine_fetcher_run(void *context)
 {
-    TRY(engine_stream_start(stream, err));
-    for (;;) {
-        duckdb_data_chunk chunk = NULL;
-        TRY(engine_stream_fetch(stream, &chunk, err));
-        if (chunk == NULL)
-            return true;
-        if (!engine_ahead_put(stream->ahead, chunk)) {
-            duckdb_destroy_data_chunk(&chunk);
-            return true; // nobody will ask
-        }
+    struct engine_fetcher *fetcher = context;
+    mutex_lock(&fetcher->mutex);
+    while (!fetcher->must_stop) {
+        struct engine_stream *stream = engine_fetcher_choose(fetcher);
+        if (stream != NULL)
+            engine_fetcher_serve(fetcher, stream);
+        else
+            condition_wait(&fetcher->wanted, &fetcher->mutex);
     }
+    mutex_unlock(&fetcher->mutex);
 }
 
-static void engine_ahead_run(void *context)
+static struct engine_fetcher *engine_fetcher_new(void)
 {
-    struct engine_stream *stream = context;
-    struct engine_ahead *ahead = stream->ahead;
-    struct err failure = {0};
-    const bool is_done = engine_ahead_fetch_all(stream, &failure);
-    mutex_lock(&ahead->mutex);
-    ahead->has_failed = !is_done;
-    ahead->failure = failure;
-    ahead->is_finished = true;
-    condition_signal(&ahead->changed);
-    mutex_unlock(&ahead->mutex);
+    struct engine_fetcher *fetcher = mem_alloc(sizeof *fetcher);
+    mutex_init(&fetcher->mutex);
+    condition_init(&fetcher->wanted);
+    condition_init(&fetcher->fetched);
+    thread_start(&fetcher->thread, engine_fetcher_run, fetcher);
+    return fetcher;
 }
 
-static void engine_ahead_start(struct engine_stream *stream)
+static void engine_fetcher_free(struct engine_fetcher **fetcher)
 {
-    struct engine_ahead *ahead = mem_alloc(sizeof *ahead);
-    mutex_init(&ahead->mutex);
-    condition_init(&ahead->changed);
-    stream->ahead = ahead;
-    thread_start(&ahead->thread, engine_ahead_run, stream);
+    struct engine_fetcher *one = *fetcher;
+    if (one == NULL)
+        return;
+    mutex_lock(&one->mutex);
+    one->must_stop = true;
+    condition_signal(&one->wanted);
+    mutex_unlock(&one->mutex);
+    thread_join(&one->thread);
+    condition_clear(&one->fetched);
+    condition_clear(&one->wanted);
+    mutex_clear(&one->mutex);
+    mem_free(one);
+    *fetcher = NULL;
 }
 
-static bool engine_ahead_take(struct engine_ahead *ahead, duckdb_data_chunk *ret_chunk,
-                              struct err *err)
+static void engine_fetcher_add(struct engine_fetcher *fetcher, struct engine_stream *stream)
 {
-    mutex_lock(&ahead->mutex);
-    while (ahead->count == 0 && !ahead->is_finished)
-        condition_wait(&ahead->changed, &ahead->mutex);
-    const bool is_failed = ahead->count == 0 && ahead->has_failed;
+    mutex_lock(&fetcher->mutex);
+    struct engine_stream **end = &fetcher->streams;
+    while (*end != NULL)
+        end = &(*end)->next;
+    *end = stream;
+    condition_signal(&fetcher->wanted);
+    mutex_unlock(&fetcher->mutex);
+}
+
+// Afterwards the thread does not know the stream.
+static void engine_fetcher_remove(struct engine_fetcher *fetcher, struct engine_stream *stream)
+{
+    mutex_lock(&fetcher->mutex);
+    stream->ahead.is_complete = true;
+    while (fetcher->busy == stream)
+        condition_wait(&fetcher->fetched, &fetcher->mutex);
+    struct engine_stream **place = &fetcher->streams;
+    while (*place != NULL && *place != stream)
+        place = &(*place)->next;
+    if (*place == stream)
+        *place = stream->next;
+    mutex_unlock(&fetcher->mutex);
+}
+
+static bool engine_fetcher_take(struct engine_fetcher *fetcher, struct engine_stream *stream,
+                                duckdb_data_chunk *ret_chunk, struct err *err)
+{
+    struct engine_ahead *ahead = &stream->ahead;
+    mutex_lock(&fetcher->mutex);
+    ahead->is_awaited = true;
+    while (ahead->count == 0 && !ahead->is_complete)
+        condition_wait(&fetcher->fetched, &fetcher->mutex);
+    ahead->is_awaited = false;
     *ret_chunk = NULL;
     if (ahead->count > 0) {
         *ret_chunk = ahead->chunks[ahead->first];
         ahead->first = (ahead->first + 1) % ENGINE_CHUNKS_AHEAD;
         ahead->count--;
-        condition_signal(&ahead->changed);
+        condition_signal(&fetcher->wanted);
     }
-    mutex_unlock(&ahead->mutex);
-    if (is_failed)
+    mutex_unlock(&fetcher->mutex);
+    if (*ret_chunk == NULL && ahead->has_failed)
         return err_set(err, ahead->failure.kind, "%s", ahead->failure.message);
     return true;
-}
-
-static void engine_ahead_stop(struct engine_stream *stream)
-{
-    struct engine_ahead *ahead = stream->ahead;
-    mutex_lock(&ahead->mutex);
-    ahead->must_stop = true;
-    condition_signal(&ahead->changed);
-    mutex_unlock(&ahead->mutex);
-    thread_join(&ahead->thread);
-    for (; ahead->count > 0; ahead->count--) {
-        duckdb_destroy_data_chunk(&ahead->chunks[ahead->first]);
-        ahead->first = (ahead->first + 1) % ENGINE_CHUNKS_AHEAD;
-    }
-    condition_clear(&ahead->changed);
-    mutex_clear(&ahead->mutex);
-    mem_free(ahead);
 }
 
 // --- Streams as others see them
@@ -334,10 +347,12 @@ bool engine_query(struct engine *engine, struct slice sql, const enum field_type
         stream->columns[i].type = types[i];
     stream->batch.column_count = column_count;
     stream->batch.columns = stream->columns;
-    if (engine->fetches_ahead)
-        engine_ahead_start(stream);
-    else
+    if (engine->fetcher != NULL) {
+        engine_fetcher_add(engine->fetcher, stream);
+    } else {
+        stream->is_started = true;
         TRY(engine_stream_start(stream, err));
+    }
     *ret_stream = stream;
     stream = NULL;
     return true;
@@ -360,8 +375,9 @@ bool engine_stream_next(struct engine_stream *stream, const struct batch **ret_b
     if (stream->chunk != NULL)
         duckdb_destroy_data_chunk(&stream->chunk);
     if (!stream->is_finished) {
-        const bool is_fetched = stream->ahead != NULL
-                                    ? engine_ahead_take(stream->ahead, &stream->chunk, err)
+        struct engine_fetcher *fetcher = stream->engine->fetcher;
+        const bool is_fetched = fetcher != NULL
+                                    ? engine_fetcher_take(fetcher, stream, &stream->chunk, err)
                                     : engine_stream_fetch(stream, &stream->chunk, err);
         stream->is_finished = stream->chunk == NULL;
         if (!is_fetched)
@@ -378,8 +394,10 @@ void engine_stream_close(struct engine_stream **stream)
     struct engine_stream *one = *stream;
     if (one == NULL)
         return;
-    if (one->ahead != NULL)
-        engine_ahead_stop(one);
+    if (one->engine->fetcher != NULL)
+        engine_fetcher_remove(one->engine->fetcher, one);
+    for (size_t i = 0; i < one->ahead.count; i++)
+        duckdb_destroy_data_chunk(&one->ahead.chunks[(one->ahead.first + i) % ENGINE_CHUNKS_AHEAD]);
     if (one->chunk != NULL)
         duckdb_destroy_data_chunk(&one->chunk);
     duckdb_destroy_result(&one->result);
@@ -392,6 +410,48 @@ void engine_stream_close(struct engine_stream **stream)
     mem_free(one->sql);
     mem_free(one);
     *stream = NULL;
+}
+
+// --- The engine
+
+bool engine_open(const struct engine_config *config, struct engine **ret_engine, struct err *err)
+{
+    ASSERT(config->thread_count > 0);
+    ASSERT(config->memory_limit_bytes > 0);
+    ASSERT(config->temp_directory != NULL);
+    duckdb_config settings CLEANUP(duckdb_destroy_config) = NULL;
+    if (duckdb_create_config(&settings) != DUCKDB_SUCCESS)
+        return err_set(err, ERR_IO, "engine cannot be configured");
+    TRY(engine_configure(settings, config, err));
+    struct engine *engine CLEANUP(engine_close) = mem_alloc(sizeof *engine);
+    char *text = NULL;
+    if (duckdb_open_ext(NULL, &engine->database, settings, &text) != DUCKDB_SUCCESS) {
+        (void)engine_fail(err, text);
+        duckdb_free(text);
+        return false;
+    }
+    if (config->fetches_ahead)
+        engine->fetcher = engine_fetcher_new();
+    *ret_engine = engine;
+    engine = NULL;
+    return true;
+}
+
+void engine_close(struct engine **engine)
+{
+    if (*engine == NULL)
+        return;
+    ASSERT(atomic_load(&(*engine)->stream_count) == 0);
+    engine_fetcher_free(&(*engine)->fetcher);
+    if ((*engine)->database != NULL)
+        duckdb_close(&(*engine)->database);
+    mem_free(*engine);
+    *engine = NULL;
+}
+
+bool engine_fetches_ahead(const struct engine *engine)
+{
+    return engine->fetcher != NULL;
 }
 
 // --- SQL

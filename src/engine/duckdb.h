@@ -17,8 +17,8 @@ struct engine_config {
     int64_t memory_limit_bytes;
     int64_t thread_count;
     const char *temp_directory; // for spilling; never the current directory
-    // Every stream has a thread that prepares the query and fetches a few chunks before they are
-    // asked for. Then what is wrong with the query is said by the first engine_stream_next.
+    // A thread of the engine starts queries and fetches a few batches of each stream before they
+    // are asked for. Then what is wrong with a query is said by the first engine_stream_next.
     bool fetches_ahead;
 };
 

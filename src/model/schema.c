@@ -7,6 +7,9 @@
 
 #define SCHEMA_TOPIC_NAME_BYTES_MAX ((size_t)128)
 
+const struct schema_field schema_event_id = {
+    .name = "id", .type = FIELD_TEXT, .origin = FIELD_LEARNED};
+
 const struct schema_field schema_system_fields[SCHEMA_SYSTEM_FIELDS] = {
     {.name = "app_id", .type = FIELD_INT64},
     {.name = "organization_id", .type = FIELD_INT64},
@@ -34,9 +37,11 @@ const struct schema_field *schema_find(const struct schema *schema, struct slice
 {
     const struct schema_field *field = schema_find_in(schema_system_fields, SCHEMA_SYSTEM_FIELDS,
                                                       name);
-    if (field != NULL)
-        return field;
-    return schema_find_in(schema->fields, schema->field_count, name);
+    if (field == NULL)
+        field = schema_find_in(schema->fields, schema->field_count, name);
+    if (field == NULL && slice_equal_text(name, schema_event_id.name))
+        field = &schema_event_id;
+    return field;
 }
 
 static bool schema_name_is_plain(struct slice name)

@@ -57,6 +57,10 @@ int schema_index_find(const struct schema_index *index, struct slice name);
 #define SCHEMA_SYSTEM_FIELDS ((size_t)3)
 extern const struct schema_field schema_system_fields[SCHEMA_SYSTEM_FIELDS];
 
+// The event's id, a string that any event may have: found in every topic, also before the first
+// event that has it, but part of ["all"] only once it is declared or seen.
+extern const struct schema_field schema_event_id;
+
 // A topic that Branch documents, with its typed fields (NULL when name is none of them). Static
 // data.
 const struct schema *schema_builtin(struct slice topic_name);

@@ -76,6 +76,31 @@ static void worker_log_job(enum log_level level, const char *event, const struct
               job->organization_id, name, value, NULL);
 }
 
+// What the customer reads as the job's reason. Details of this server's disks and files are the
+// operator's alone, and in the log.
+static const char *worker_public_reason(const struct err *failure)
+{
+    switch (failure->kind) {
+    case ERR_CORRUPT:
+        return "stored events are damaged or missing: the operator of this server must act";
+    case ERR_IO:
+        return "the storage of this server failed";
+    case ERR_FULL:
+        return "the storage of this server is full";
+    case ERR_NONE:
+    case ERR_INVALID:
+    case ERR_NOT_FOUND:
+    case ERR_CONFLICT:
+    case ERR_DENIED:
+    case ERR_UNAVAILABLE:
+    case ERR_LIMIT:
+    case ERR_CANCELED:
+        return failure->message;
+    }
+    ASSERT(false);
+    return NULL;
+}
+
 static bool worker_give_back(struct worker *worker, const struct job *job,
                              const struct err *failure, bool is_stopping, struct err *err)
 {
@@ -85,8 +110,8 @@ static bool worker_give_back(struct worker *worker, const struct job *job,
     const bool is_in_time = now_ms - job->created_at_ms < options->retry_limit_ms;
     const bool may_retry = is_stopping || (err_kind_is_retryable(failure->kind) && is_in_time);
     const int64_t retry_at_ms = is_stopping ? now_ms : now_ms + worker_backoff_ms(job->fence);
-    TRY(job_fail(worker->catalog, &claim, failure->message, now_ms, may_retry ? retry_at_ms : 0,
-                 err));
+    TRY(job_fail(worker->catalog, &claim, worker_public_reason(failure), now_ms,
+                 may_retry ? retry_at_ms : 0, err));
     if (may_retry) {
         worker_log_job(LOG_WARN, "job_put_off", job, "reason", failure->message);
         return true;

@@ -119,6 +119,9 @@ static void test_mistakes_are_refused_with_their_place(void **state)
     assert_refused(good, (const char *[]){"MILKRUN_GUARD=maybe", NULL}, NULL, "MILKRUN_GUARD");
     assert_refused(good, NULL, "[lake]\nworker = 3\n", "unknown key worker in section [lake]");
     assert_refused(good, NULL, "[lake]\nworkers = 3\nnonsense\n", "line 3");
+    assert_refused(good, NULL, "[lake]\nworkers = 3\nworkers = 4\n", "is given twice");
+    assert_refused((const char *[]){"--data", "d", "--config", "x", NULL}, NULL, NULL,
+                   "unknown option --config");
     assert_refused((const char *[]){"--data", "d", "--base-url", ",", NULL}, NULL, NULL,
                    "empty item");
 }

@@ -224,9 +224,27 @@ static void unavailable_fields_are_named_when_plain(void **state)
     assert_string_equal(err.message, "field is not available for exports");
 }
 
+static void test_every_topic_can_be_asked_for_the_event_id(void **state)
+{
+    (void)state;
+    const struct schema_field fields[] = {{.name = "a", .type = FIELD_INT64}};
+    const struct schema schema = {.topic_name = "t", .fields = fields, .field_count = 1};
+    const struct schema_field *id = schema_find(&schema, slice_text("id"));
+    assert_non_null(id);
+    assert_int_equal(id->type, FIELD_TEXT);
+    assert_null(schema_find(&schema, slice_text("ID")));
+    struct arena arena;
+    arena_init(&arena);
+    struct column *columns = NULL;
+    assert_int_equal(schema_all_columns(&schema, &arena, &columns),
+                     4); // three of the system, and a
+    arena_clear(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_topic_can_be_asked_for_the_event_id),
         cmocka_unit_test(fields_are_found),
         cmocka_unit_test(builtin_topics_are_complete),
         cmocka_unit_test(builtin_fields_have_types),

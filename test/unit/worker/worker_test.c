@@ -164,7 +164,7 @@ static void test_job_that_cannot_be_right_fails_with_a_reason(void **state)
     start(process, worker_run);
     const struct job job = wait_for(process, id, 0, JOB_FAILED);
     end(process);
-    assert_non_null(strstr(job.reason, "segment"));
+    assert_non_null(strstr(job.reason, "stored events are damaged"));
     assert_int_equal(job.file_count, 0);
 }
 
@@ -184,7 +184,7 @@ static void test_sample_that_fails_takes_its_subscription_along(void **state)
     }
     end(process);
     assert_int_equal(subscription.status, SUBSCRIPTION_FAILED);
-    assert_non_null(strstr(subscription.reason, "segment"));
+    assert_non_null(strstr(subscription.reason, "stored events are damaged"));
 }
 
 static void test_retryable_failure_puts_the_job_off(void **state)
