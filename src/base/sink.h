@@ -38,6 +38,10 @@ struct sink *sink_digest_new(struct sink *next, struct sink_digest *ret_digest);
 // SINK_PART_SUFFIX, so that a sweep finds what a kill left behind.
 #define SINK_PART_SUFFIX ".part"
 NODISCARD bool sink_file_open(const char *path, struct sink **ret_sink, struct err *err);
+// The same with the temporary name given: somewhere on the same file system. Folders of path that
+// are missing at finish are made.
+NODISCARD bool sink_file_open_as(const char *path, const char *part_path, struct sink **ret_sink,
+                                 struct err *err);
 
 // Test double: passes on to next, and fails the n-th write or finish call (counted from 1) with
 // kind.

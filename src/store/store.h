@@ -13,6 +13,10 @@ struct store;
 
 // Objects are files below directory, which is made when missing.
 NODISCARD bool store_file_open(const char *directory, struct store **ret_store, struct err *err);
+// For a writer that may be killed: what it is writing is in a spool of its own below directory,
+// which is emptied when the writer of that name opens it again. One writer per name at a time.
+NODISCARD bool store_file_open_writer(const char *directory, const char *writer_name,
+                                      struct store **ret_store, struct err *err);
 // Test double.
 struct store *store_memory_new(void);
 // Test double around another store: fails the n-th call of put_begin or of its sinks (from 1).

@@ -15,15 +15,18 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "store/store_internal.h"
 
-#define STORE_PATH_BYTES_MAX ((size_t)4096)
-#define STORE_PUT_TRIES      100
+#define STORE_PATH_BYTES_MAX   ((size_t)4096)
+#define STORE_SPOOL_NAME_CHARS ((size_t)16)
+#define STORE_PUT_TRIES        100
 
 struct store_file {
     struct store base;
     char *directory;
     int directory_fd;
+    char *spool; // NULL: files are written beside their place
 };
 
 static bool store_file_path(const struct store_file *file, const char *key,
@@ -35,6 +38,19 @@ static bool store_file_path(const struct store_file *file, const char *key,
     return true;
 }
 
+static bool store_file_put_spooled(const struct store_file *file, const char *path,
+                                   struct sink **ret_sink, struct err *err)
+{
+    char name[STORE_SPOOL_NAME_CHARS + 1];
+    rng_text(rng_system(), name, STORE_SPOOL_NAME_CHARS);
+    char part_path[STORE_PATH_BYTES_MAX];
+    const int size = snprintf(part_path, sizeof part_path, "%s/%s" SINK_PART_SUFFIX, file->spool,
+                              name);
+    ASSERT(size > 0);
+    ASSERT((size_t)size < sizeof part_path);
+    return sink_file_open_as(path, part_path, ret_sink, err);
+}
+
 static bool store_file_put_begin(struct store *store, const char *key, struct sink **ret_sink,
                                  struct err *err)
 {
@@ -44,6 +60,8 @@ static bool store_file_put_begin(struct store *store, const char *key, struct si
     char parent[STORE_PATH_BYTES_MAX];
     memcpy(parent, path, sizeof parent);
     *strrchr(parent, '/') = '\0';
+    if (file->spool != NULL)
+        return store_file_put_spooled(file, path, ret_sink, err);
     // Another process may tidy up an empty folder at the very moment: then it is made again.
     for (int tries_left = STORE_PUT_TRIES;; tries_left--) {
         if (file_make_directories(parent, err) && sink_file_open(path, ret_sink, err))
@@ -137,6 +155,7 @@ static void store_file_close(struct store *store)
     if (file->directory_fd >= 0)
         (void)close(file->directory_fd);
     mem_free(file->directory);
+    mem_free(file->spool);
     mem_free(file);
 }
 
@@ -159,6 +178,29 @@ bool store_file_open(const char *directory, struct store **ret_store, struct err
     file->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file->directory_fd < 0)
         return err_set_errno(err, "open directory %s", directory);
+    *ret_store = store;
+    store = NULL;
+    return true;
+}
+
+static bool store_file_remove_spooled(const char *path, void *context, struct err *err)
+{
+    (void)context;
+    return file_remove(path, err);
+}
+
+bool store_file_open_writer(const char *directory, const char *writer_name,
+                            struct store **ret_store, struct err *err)
+{
+    char spool[STORE_PATH_BYTES_MAX];
+    const int size = snprintf(spool, sizeof spool, "%s/.spool/%s", directory, writer_name);
+    if (size < 0 || (size_t)size + STORE_SPOOL_NAME_CHARS + sizeof SINK_PART_SUFFIX >= sizeof spool)
+        return err_set(err, ERR_LIMIT, "path of spool is too long");
+    struct store *store CLEANUP(store_close) = NULL;
+    TRY(store_file_open(directory, &store, err));
+    TRY(file_make_directories(spool, err));
+    TRY(file_walk(spool, "", store_file_remove_spooled, NULL, err));
+    ((struct store_file *)store)->spool = mem_copy_text(spool);
     *ret_store = store;
     store = NULL;
     return true;

@@ -2,8 +2,12 @@
 // The process that keeps the lake: it seals closed log files as they come, compacts when there is
 // nothing to seal, and collects garbage now and then. The rights are taken in the catalog, so that
 // one process at a time does each, on whatever host.
+#include <stdio.h>
+
+#include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/sink.h"
 #include "catalog/clock_guard.h"
 #include "lake/compact.h"
 #include "lake/seal.h"
@@ -37,6 +41,20 @@ static void keeper_clear(struct keeper *keeper)
     arena_clear(&keeper->arena);
 }
 
+static bool keeper_remove_part(const char *path, void *context, struct err *err)
+{
+    (void)context;
+    return file_remove(path, err);
+}
+
+// Segments that a killed keeper had begun: nobody else writes into the lake.
+static bool keeper_remove_parts(const struct worker_config *config, struct err *err)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/lake", config->data_directory);
+    return file_walk(path, SINK_PART_SUFFIX, keeper_remove_part, NULL, err);
+}
+
 static bool keeper_open(struct keeper *keeper, const struct worker_config *config, struct err *err)
 {
     const struct keeper_options *options = config->keeper;
@@ -50,6 +68,7 @@ static bool keeper_open(struct keeper *keeper, const struct worker_config *confi
         .temp_directory = config->temp_directory,
     };
     TRY(engine_open(&engine_config, &keeper->engine, err));
+    TRY(keeper_remove_parts(config, err));
     keeper->seal_config = (struct seal_config){
         .data_directory = config->data_directory,
         .clock = config->clock,

@@ -47,7 +47,9 @@ static bool worker_open(struct worker *worker, const struct worker_config *confi
     TRY(engine_open(&engine_config, &worker->engine, err));
     char path[4096];
     (void)snprintf(path, sizeof path, "%s/exports", config->data_directory);
-    TRY(store_file_open(path, &worker->store, err));
+    char writer_name[32];
+    (void)snprintf(writer_name, sizeof writer_name, "%zu", config->wake_index);
+    TRY(store_file_open_writer(path, writer_name, &worker->store, err));
     worker->run_config = (struct job_run_config){
         .data_directory = config->data_directory,
         .clock = config->clock,

@@ -47,6 +47,19 @@ static int close_file_store(void **state)
     return file_walk(directory, "", remove_one, NULL, &err) ? 0 : -1;
 }
 
+static int open_writer_store(void **state)
+{
+    (void)snprintf(directory, sizeof directory, "/tmp/milkrun-store-XXXXXX");
+    if (mkdtemp(directory) == NULL)
+        return -1;
+    struct store *store = NULL;
+    struct err err;
+    if (!store_file_open_writer(directory, "0", &store, &err))
+        return -1;
+    *state = store;
+    return 0;
+}
+
 static int open_memory_store(void **state)
 {
     *state = store_memory_new();
@@ -192,6 +205,33 @@ static void test_the_sweep_removes_what_killed_writers_left(void **state)
     assert_int_equal(access(path, F_OK), -1);
 }
 
+static bool count_parts(const char *path, void *context, struct err *err)
+{
+    (void)err;
+    if (strstr(path, SINK_PART_SUFFIX) != NULL)
+        (*(int *)context)++;
+    return true;
+}
+
+static void test_a_writer_that_comes_again_finds_its_spool_empty(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    char path[128];
+    (void)snprintf(path, sizeof path, "%s/.spool/0", directory);
+    assert_true(file_make_directories(path, &err));
+    (void)snprintf(path, sizeof path, "%s/.spool/0/killed" SINK_PART_SUFFIX, directory);
+    assert_true(file_replace(path, slice_text("x"), &err));
+    int count = 0;
+    assert_true(file_walk(directory, "", count_parts, &count, &err));
+    assert_int_equal(count, 1);
+    struct store *store CLEANUP(store_close) = NULL;
+    assert_true(store_file_open_writer(directory, "0", &store, &err));
+    count = 0;
+    assert_true(file_walk(directory, "", count_parts, &count, &err));
+    assert_int_equal(count, 0);
+}
+
 static bool is_wanted(const char *key, void *context, bool *ret_is_listed, struct err *err)
 {
     (void)err;
@@ -252,6 +292,7 @@ static void test_rivals_in_one_folder_do_not_fail_each_other(void **state)
 
 #define CONFORM(name, test)                                                                        \
     {name, test, open_file_store, close_file_store, NULL},                                         \
+        {name " (writer)", test, open_writer_store, close_file_store, NULL},                       \
     {                                                                                              \
         name " (memory)", test, open_memory_store, close_memory_store, NULL                        \
     }
@@ -268,6 +309,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_empty_folders_go_with_their_last_object,
                                         open_file_store, close_file_store),
         cmocka_unit_test_setup_teardown(test_the_sweep_removes_what_killed_writers_left,
+                                        open_file_store, close_file_store),
+        cmocka_unit_test_setup_teardown(test_a_writer_that_comes_again_finds_its_spool_empty,
                                         open_file_store, close_file_store),
         cmocka_unit_test_setup_teardown(test_the_sweep_removes_objects_that_nobody_lists,
                                         open_file_store, close_file_store),
