@@ -63,12 +63,12 @@ static bool file_make_directory(const char *path, struct err *err)
 {
     if (mkdir(path, 0700) == 0)
         return file_sync_parent(path, err);
-    const int number = errno;
+    if (errno != EEXIST)
+        return err_set_errno(err, "make directory %s", path);
     struct stat status;
-    if (number == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
-        return true;
-    errno = number;
-    return err_set_errno(err, "make directory %s", path);
+    if (stat(path, &status) != 0) // gone again: the caller may begin anew
+        return err_set_errno(err, "make directory %s", path);
+    return S_ISDIR(status.st_mode) || err_set(err, ERR_IO, "%s is not a directory", path);
 }
 
 bool file_make_directories(const char *path, struct err *err)
