@@ -47,5 +47,5 @@ install_npm() { # folder: packages by its lock file, hashes checked, no scripts 
 }
 [ -n "${DUCKDB_DIR:-}" ] || install_npm deps
 case "${1:-}" in
-test) install_npm test/e2e ;;
+test) install_npm test ;;
 esac
