@@ -24,7 +24,8 @@ def strip(text):
 
 def main():
     errors, names = [], {}
-    files = sorted([*ROOT.glob("src/**/*.[ch]"), *ROOT.glob("test/**/*.[ch]")])
+    files = sorted(path for path in [*ROOT.glob("src/**/*.[ch]"), *ROOT.glob("test/**/*.[ch]")]
+                   if "node_modules" not in path.parts)
     for path in files:
         name = path.relative_to(ROOT)
         text = path.read_text()
@@ -36,10 +37,9 @@ def main():
             errors.append(f"{name}: {lines} lines, more than {limit}")
         for match in BANNED.finditer(strip(text) if "src" in name.parts else ""):
             errors.append(f"{name}: {match.group(1)} is banned")
-        if "node_modules" not in name.parts:
-            if path.name in names:
-                errors.append(f"{name}: same file name as {names[path.name]}")
-            names[path.name] = name
+        if path.name in names:
+            errors.append(f"{name}: same file name as {names[path.name]}")
+        names[path.name] = name
     for path in sorted(ROOT.glob("src/**/*.h")):
         result = subprocess.run(
             ["gcc", "-std=gnu17", "-D_GNU_SOURCE", "-fsyntax-only", "-Wall", "-Werror", "-Wno-pragma-once-outside-header",

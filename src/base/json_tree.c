@@ -341,7 +341,7 @@ void json_node_write(const struct json_node *node, struct buf *destination)
 {
     struct json_text json;
     json_text_init(&json, destination);
-    struct json_node_write_frame stack[JSON_TREE_DEPTH_MAX];
+    struct json_node_write_frame stack[JSON_TREE_DEPTH_MAX] = {{0}};
     size_t depth = 0;
     const struct json_node *at = node;
     while (true) {

@@ -53,8 +53,3 @@ void sink_free(struct sink **sink)
     }
     *sink = NULL;
 }
-
-uint64_t sink_byte_count(const struct sink *sink)
-{
-    return sink->byte_count;
-}

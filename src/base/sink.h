@@ -19,9 +19,6 @@ NODISCARD bool sink_finish(struct sink *sink, struct err *err);
 // Frees the whole chain; before finish it aborts. Accepts NULL, sets NULL.
 void sink_free(struct sink **sink);
 
-// Bytes that were written to this sink so far.
-uint64_t sink_byte_count(const struct sink *sink);
-
 // Appends to a buffer that the caller owns and keeps alive.
 struct sink *sink_memory_new(struct buf *destination);
 

@@ -12,7 +12,7 @@
 #include "base/rng.h"
 #include "lake/ingest_internal.h"
 
-struct ingest_chunk *ingest_chunk_new(uint32_t part)
+static struct ingest_chunk *ingest_chunk_new(uint32_t part)
 {
     struct ingest_chunk *chunk = mem_alloc(sizeof *chunk);
     chunk->disk.part = part;
@@ -20,7 +20,7 @@ struct ingest_chunk *ingest_chunk_new(uint32_t part)
     return chunk;
 }
 
-void ingest_chunk_free(struct ingest_chunk **chunk)
+static void ingest_chunk_free(struct ingest_chunk **chunk)
 {
     struct ingest_chunk *old = *chunk;
     *chunk = NULL;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of the ingest log, shared by ingest_log.c (opening, queue), ingest_batch.c and
-// ingest_chunk.c (batches in the caller's thread), ingest_commit.c (groups), ingest_committer.c
-// (the thread), and ingest_recover.c.
+// ingest_chunk.c (batches in the caller's thread), ingest_commit.c (groups), ingest_close.c
+// (ends of files), ingest_committer.c (the thread), and ingest_recover.c.
 #pragma once
 
 #include <stdatomic.h>
@@ -137,10 +137,11 @@ void ingest_log_give_memory(struct ingest_log *log, int64_t size_bytes);
 // Returns false.
 bool ingest_log_fail_storage(struct ingest_log *log, struct err *err);
 
-// --- ingest_chunk.c: chunks of a batch, in memory or in its bulk file
+// The committer's pause before it tries something again. False, at once, when the log is being
+// closed.
+NODISCARD bool ingest_log_pause(struct ingest_log *log, int64_t pause_ms);
 
-struct ingest_chunk *ingest_chunk_new(uint32_t part);
-void ingest_chunk_free(struct ingest_chunk **chunk);
+// --- ingest_chunk.c: chunks of a batch, in memory or in its bulk file
 
 // Appends a line to the part, and spills to the bulk file what does not stay in memory.
 NODISCARD bool ingest_batch_append_line(struct ingest_batch *batch, uint32_t part,
@@ -153,8 +154,14 @@ void ingest_batch_clear_chunks(struct ingest_batch *batch);
 
 // Makes the batches durable, in order, and answers them: each is the caller's again on return.
 void ingest_commit_group(struct ingest_log *log, struct ingest_batch *batches);
+
+// --- ingest_close.c
+
 // Tells the catalog about the open file and leaves it. True when there is none.
-NODISCARD bool ingest_commit_close_file(struct ingest_log *log, struct err *err);
+NODISCARD bool ingest_close_file(struct ingest_log *log, struct err *err);
+// After a failed write or sync, before the group is refused. Waits until the group cannot come back
+// after a kill, or the log is being closed.
+void ingest_close_abandoned(struct ingest_log *log);
 
 // --- ingest_committer.c: the thread; context is the log.
 void ingest_committer_run(void *context);

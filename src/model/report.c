@@ -93,7 +93,8 @@ bool report_take_text(const struct json_node *node, struct slice *ret_text, stru
     return true;
 }
 
-bool report_expect_object(const struct json_node *node, struct err *err)
+// INVALID "Invalid type: object expected", "Too many fields".
+static bool report_expect_object(const struct json_node *node, struct err *err)
 {
     if (json_node_kind(node) != JSON_KIND_OBJECT)
         return err_set(err, ERR_INVALID, "Invalid type: object expected");

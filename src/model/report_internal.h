@@ -21,9 +21,6 @@ bool report_set_missing(struct err *err, const char *path);
 NODISCARD bool report_take_text(const struct json_node *node, struct slice *ret_text,
                                 struct err *err);
 
-// INVALID "Invalid type: object expected", "Too many fields".
-NODISCARD bool report_expect_object(const struct json_node *node, struct err *err);
-
 // The destination object: checked, and printed with the keys that apply to its type, in documented
 // order.
 NODISCARD bool report_parse_destination(const struct json_node *destination, struct arena *arena,
