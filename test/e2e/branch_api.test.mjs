@@ -258,6 +258,15 @@ describe("deactivation, duplicates, limit", () => {
   });
 });
 
+test("many samples at once disturb each other in nothing: every subscription becomes ACTIVE", async () => {
+  for (let round = 0; round < 12; round++) {
+    const tenant = await makeTenant(server, `samples${round}`);
+    const replies = await Promise.all(Array.from({ length: 30 }, (_, index) =>
+      tenant.subscribeRaw(freshReport({ filter: ["eq", "name", `sample${index}`] }), { keepAlive: false })));
+    for (const reply of replies) await tenant.waitActive(reply.json.subscription_id);
+  }
+});
+
 describe("refused bodies", () => {
   const destination = { subscription_type: "branch" };
   const deep = (depth) => (depth === 0 ? ["eq", "name", "a"] : ["not", deep(depth - 1)]);

@@ -268,6 +268,23 @@ describe("files that go or come", () => {
     await other.stop();
   });
 
+  test("jobs that run while others expire are not disturbed", async () => {
+    const other = await Server.start({ args: { "export-retention-ms": 1000, "schedule-sweep-interval-ms": 100 } });
+    const client = new Api(other);
+    await client.ingest("files", [{ timestamp: start, text: "x" }]);
+    const id = await client.subscribe({ cadence: "hourly", report_type: "files", report_fields: ["timestamp", "text"] });
+    for (let round = 0; round < 12; round++) {
+      const from = start - 10 * (round + 1) * HOUR_MS;
+      await client.backfill(id, from, from + 10 * HOUR_MS);
+      await waitFor("the windows of this round", async () => {
+        const states = (await client.windows(id)).flatMap((window) => window.jobs);
+        for (const made of states) assert.notEqual(made.status, "FAILED", JSON.stringify(made));
+        return states.filter((made) => made.status === "SUCCEEDED").length >= 10 * (round + 1);
+      }, 20_000, 30);
+    }
+    await other.stop();
+  });
+
   test("expiry is checked after the signature: a tampered expired URL is an invalid signature", async () => {
     const other = await Server.start({ args: { "export-retention-ms": 1500, "schedule-sweep-interval-ms": 300 } });
     const client = new Api(other);
