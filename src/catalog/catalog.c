@@ -3,6 +3,7 @@
 // folder share.
 #include "catalog/catalog_internal.h"
 
+#include <assert.h>
 #include <inttypes.h>
 
 #include "base/check.h"
@@ -188,6 +189,18 @@ void catalog_close(struct catalog **catalog)
     db_close(&(*catalog)->db);
     mem_free(*catalog);
     *catalog = NULL;
+}
+
+static_assert(CATALOG_WRITERS == DB_WRITERS, "the same places");
+
+bool catalog_read_writers(const char *path, struct catalog_writer ret_writers[CATALOG_WRITERS],
+                          struct err *err)
+{
+    struct db_writer writers[DB_WRITERS];
+    TRY(db_sqlite_read_writers(path, writers, err));
+    for (size_t i = 0; i < CATALOG_WRITERS; i++)
+        ret_writers[i] = (struct catalog_writer){writers[i].pid, writers[i].ticket};
+    return true;
 }
 
 bool catalog_poll(struct catalog *catalog, bool *ret_changed, struct err *err)

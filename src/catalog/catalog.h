@@ -22,6 +22,20 @@ NODISCARD bool catalog_create(const char *path, struct catalog **ret_catalog, st
 NODISCARD bool catalog_open(const char *path, struct catalog **ret_catalog, struct err *err);
 void catalog_close(struct catalog **catalog);
 
+// Who writes to the catalog (0) and who is the next in the queue (1); pid 0: nobody. The same pid
+// and ticket for many seconds: that process is stuck or stopped and keeps all others from writing,
+// or it died. A small read that takes no lock. NOT_FOUND: nobody opened this catalog yet.
+#define CATALOG_WRITERS 2
+
+struct catalog_writer {
+    int64_t pid;
+    int64_t ticket;
+};
+
+NODISCARD bool catalog_read_writers(const char *path,
+                                    struct catalog_writer ret_writers[CATALOG_WRITERS],
+                                    struct err *err);
+
 // True in *ret_changed when another connection committed since the last call on this handle.
 NODISCARD bool catalog_poll(struct catalog *catalog, bool *ret_changed, struct err *err);
 

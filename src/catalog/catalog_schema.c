@@ -74,6 +74,7 @@ static const char catalog_schema_jobs[] =
     " fence INTEGER NOT NULL DEFAULT 0, claim_id TEXT, worker_id TEXT, supervisor_id TEXT,"
     " lease_until_ms INTEGER NOT NULL DEFAULT 0, progress INTEGER NOT NULL DEFAULT 0,"
     " lost_count INTEGER NOT NULL DEFAULT 0, retry_at_ms INTEGER NOT NULL DEFAULT 0,"
+    " first_failed_at_ms INTEGER NOT NULL DEFAULT 0,"
     " created_at_ms INTEGER NOT NULL, finished_at_ms INTEGER NOT NULL DEFAULT 0,"
     " expires_at_ms INTEGER NOT NULL DEFAULT 0, is_expired INTEGER NOT NULL DEFAULT 0,"
     " row_count INTEGER NOT NULL DEFAULT 0, byte_count INTEGER NOT NULL DEFAULT 0,"
@@ -110,7 +111,9 @@ static const char catalog_schema_segments[] =
     " byte_count INTEGER NOT NULL, row_count INTEGER NOT NULL, sha256 TEXT NOT NULL,"
     " seq_lo INTEGER NOT NULL, seq_hi INTEGER NOT NULL, created_at_ms INTEGER NOT NULL,"
     // Not 0: replaced or dropped then; its file goes once nothing pins it.
-    " retired_at_ms INTEGER NOT NULL DEFAULT 0) STRICT;"
+    " retired_at_ms INTEGER NOT NULL DEFAULT 0,"
+    // Compaction leaves it alone; jobs still find it.
+    " is_damaged INTEGER NOT NULL DEFAULT 0) STRICT;"
     "CREATE INDEX segments_retired ON segments(retired_at_ms) WHERE retired_at_ms > 0;"
     "CREATE INDEX segments_live ON segments(created_at_ms) WHERE retired_at_ms = 0;"
     "CREATE TABLE segment_slices("
@@ -121,11 +124,16 @@ static const char catalog_schema_segments[] =
     " PRIMARY KEY(topic_id, app_id, hour_ms, segment_id)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX segment_slices_by_segment ON segment_slices(segment_id);"
     "CREATE INDEX segment_slices_by_hour ON segment_slices(topic_id, hour_ms, segment_id);"
-    // How many live segments touch a topic's hour: finds crowded ones without a scan of all slices.
+    // How many live segments that are not damaged touch a topic's hour: finds crowded ones without
+    // a scan of all slices.
     "CREATE TABLE segment_hours("
     " topic_id INTEGER NOT NULL, hour_ms INTEGER NOT NULL, segment_count INTEGER NOT NULL,"
     " PRIMARY KEY(topic_id, hour_ms)) STRICT, WITHOUT ROWID;"
     "CREATE INDEX segment_hours_by_count ON segment_hours(segment_count);"
+    // Up to which seq retention has dropped rows of an hour: who asks for older ones is told so.
+    "CREATE TABLE lake_floors("
+    " topic_id INTEGER NOT NULL, app_id INTEGER NOT NULL, hour_ms INTEGER NOT NULL,"
+    " seq_max INTEGER NOT NULL, PRIMARY KEY(topic_id, app_id, hour_ms)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE pins("
     " holder TEXT NOT NULL, segment_id INTEGER NOT NULL, until_ms INTEGER NOT NULL,"
     " PRIMARY KEY(holder, segment_id)) STRICT;"

@@ -69,7 +69,8 @@ struct job {
     bool is_expired;        // files are gone or going
     int64_t row_count;
     int64_t byte_count;
-    const char *reason; // of FAILED, or of the last failed try
+    const char *reason;         // of FAILED, or of the last failed try
+    int64_t first_failed_at_ms; // when it was first put off after a failed try; 0: never
     const struct job_file *files;
     size_t file_count;
 };
@@ -168,8 +169,11 @@ struct job_result {
 // recorded.
 NODISCARD bool job_succeed(struct catalog *catalog, const struct job_claim *claim,
                            const struct job_result *result, struct err *err);
-// Back to PENDING_GENERATION until retry_at_ms, or (retry_at_ms 0, or the subscription is FAILED or
-// INACTIVE) FAILED. A sample that is FAILED makes its PENDING subscription FAILED with the reason.
+// Back to PENDING_GENERATION until retry_at_ms (later than now_ms: a try failed, and the first such
+// time is kept; not later: the job is only given back). When it turns out to be more than ten
+// minutes away, it was set under a wrong clock and the job need not wait. Or (retry_at_ms 0, or the
+// subscription is FAILED or INACTIVE) FAILED. A sample that is FAILED makes its PENDING
+// subscription FAILED with the reason.
 NODISCARD bool job_fail(struct catalog *catalog, const struct job_claim *claim, const char *reason,
                         int64_t now_ms, int64_t retry_at_ms, struct err *err);
 

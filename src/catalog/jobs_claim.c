@@ -52,6 +52,10 @@ static void job_read_candidate(const struct db_rows *rows, struct arena *arena,
 // lapsed; twice the lease leaves room for workers that read the clock a little apart.
 #define JOB_IS_LAPSED "state IN (1, 2) AND (lease_until_ms < $1 OR lease_until_ms > $1 + 2 * $2)"
 
+// Twice the largest back-off, in the same way: a retry that is further away was put off under a
+// wrong clock. $1 is now here as above.
+#define JOB_RETRY_IS_DUE "(retry_at_ms <= $1 OR retry_at_ms > $1 + 600000)"
+
 static bool job_find_lapsed(struct catalog *catalog, const struct job_claim_request *request,
                             struct arena *arena, bool *ret_found,
                             struct job_candidate *ret_candidate, struct err *err)
@@ -83,13 +87,13 @@ static bool job_find_ready(struct catalog *catalog, int64_t priority, const char
                            const struct job_moment *moment, struct arena *arena, bool *ret_found,
                            struct job_candidate *ret_candidate, struct err *err)
 {
-    const struct db_value values[] = {db_int64(priority), db_text(organization_id),
-                                      db_int64(moment->seal_seq), db_int64(moment->now_ms)};
+    const struct db_value values[] = {db_int64(moment->now_ms), db_int64(priority),
+                                      db_text(organization_id), db_int64(moment->seal_seq)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(catalog_query_row(catalog,
                           "SELECT " JOB_CANDIDATE_COLUMNS " FROM jobs j"
-                          " WHERE j.state = 0 AND j.priority = $1 AND j.organization_id = $2"
-                          " AND j.bound_seq >= 0 AND j.bound_seq <= $3 AND j.retry_at_ms <= $4"
+                          " WHERE j.state = 0 AND j.priority = $2 AND j.organization_id = $3"
+                          " AND j.bound_seq >= 0 AND j.bound_seq <= $4 AND " JOB_RETRY_IS_DUE
                           " AND (j.revision <= 0 OR NOT EXISTS (SELECT 1 FROM jobs p"
                           "  WHERE p.subscription_id = j.subscription_id"
                           "  AND p.start_ms = j.start_ms AND p.revision >= 0"
@@ -270,7 +274,7 @@ static bool job_is_claimable(struct catalog *catalog, const struct job_claim_req
     TRY(catalog_query_int64(catalog,
                             "SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE " JOB_IS_LAPSED ")"
                             " OR EXISTS (SELECT 1 FROM jobs WHERE state = 0 AND bound_seq >= 0"
-                            "  AND bound_seq <= $3 AND retry_at_ms <= $1) THEN 1 ELSE 0 END",
+                            "  AND bound_seq <= $3 AND " JOB_RETRY_IS_DUE ") THEN 1 ELSE 0 END",
                             values, ARRAY_COUNT(values), &is_claimable, err));
     *ret_is_claimable = is_claimable != 0;
     return true;

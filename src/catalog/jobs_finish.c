@@ -241,10 +241,11 @@ static bool job_fail_body(struct catalog *catalog, void *context, struct err *er
         return job_end_failed(catalog, &end, err);
     }
     const struct db_value values[] = {db_text(claim->job_id), db_text(failure->reason),
-                                      db_int64(failure->retry_at_ms)};
+                                      db_int64(failure->retry_at_ms), db_int64(failure->now_ms)};
     return db_exec(catalog->db,
-                   "UPDATE jobs SET state = 0, reason = $2, retry_at_ms = $3, lease_until_ms = 0"
-                   " WHERE id = $1",
+                   "UPDATE jobs SET state = 0, reason = $2, retry_at_ms = $3, lease_until_ms = 0,"
+                   " first_failed_at_ms = CASE WHEN first_failed_at_ms = 0 AND $3 > $4 THEN $4"
+                   " ELSE first_failed_at_ms END WHERE id = $1",
                    values, ARRAY_COUNT(values), NULL, err);
 }
 

@@ -93,7 +93,7 @@ static bool segment_read_hour(struct catalog *catalog, int64_t topic_id, int64_t
     TRY(segment_read_all(catalog,
                          "SELECT " SEGMENT_COLUMNS " FROM segments s WHERE s.id IN"
                          " (SELECT segment_id FROM segment_slices"
-                         " WHERE topic_id = $1 AND hour_ms = $2)"
+                         " WHERE topic_id = $1 AND hour_ms = $2) AND s.is_damaged = 0"
                          " ORDER BY s.byte_count, s.id LIMIT $3",
                          values, ARRAY_COUNT(values), arena, ret_list, err));
     struct segment *segments = ret_list->items;
@@ -137,4 +137,32 @@ bool segment_find_crowded(struct catalog *catalog, int64_t threshold, int64_t li
     *ret_segments = list.items;
     *ret_count = list.count;
     return true;
+}
+
+// --- Damage
+
+static bool segment_mark_damaged_in_transaction(struct catalog *catalog, int64_t id,
+                                                struct err *err)
+{
+    const struct db_value values[] = {db_int64(id)};
+    int64_t changed = 0;
+    int64_t live_count = 0;
+    TRY(db_exec(catalog->db,
+                "UPDATE segments SET is_damaged = 1"
+                " WHERE id = $1 AND is_damaged = 0 AND retired_at_ms = 0",
+                values, ARRAY_COUNT(values), &changed, err));
+    if (changed > 0)
+        return segment_uncount_hours(catalog, id, err);
+    TRY(catalog_query_int64(catalog,
+                            "SELECT count(*) FROM segments WHERE id = $1 AND retired_at_ms = 0",
+                            values, ARRAY_COUNT(values), &live_count, err));
+    if (live_count == 0)
+        return err_set(err, ERR_NOT_FOUND, "no live segment %" PRId64, id);
+    return true;
+}
+
+bool segment_mark_damaged(struct catalog *catalog, int64_t id, struct err *err)
+{
+    TRY(db_begin(catalog->db, err));
+    return catalog_end(catalog, segment_mark_damaged_in_transaction(catalog, id, err), err);
 }

@@ -3,7 +3,9 @@
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "base/civil.h"
 #include "base/mem.h"
+#include "catalog/segment_retention.h"
 #include "catalog/segments_internal.h"
 
 // Bounds of one write transaction.
@@ -26,44 +28,111 @@ static bool segment_read_ids(struct catalog *catalog, const char *sql,
     return err->kind == ERR_NONE;
 }
 
-static bool segment_drop_in_transaction(struct catalog *catalog, int64_t created_before_ms,
-                                        int64_t limit, struct arena *arena, int64_t *ret_count,
-                                        struct err *err)
+// Of a segment s: some of its rows are still to be exported. Either a subscription has not got the
+// jobs of all windows over the slice's hour yet, or a job over it is not final (its subscription
+// may have ended), or late rows of the hour are noted, or not looked at, for a next revision. A
+// window starts at its hour or its day. CROSS JOIN: from slices to subscriptions to jobs, by their
+// indexes.
+#define SEGMENT_IS_HELD                                                                            \
+    "EXISTS (SELECT 1 FROM segment_slices x CROSS JOIN subscriptions u"                            \
+    " WHERE x.segment_id = s.id"                                                                   \
+    " AND u.topic_id = x.topic_id AND u.app_id = CAST(x.app_id AS TEXT)"                           \
+    " AND (u.status IN (0, 1) AND u.scheduled_to_ms <= x.hour_ms"                                  \
+    "  OR u.status IN (0, 1) AND EXISTS (SELECT 1 FROM late_hints h"                               \
+    "   WHERE h.topic_id = x.topic_id AND h.app_id = x.app_id AND h.hour_ms = x.hour_ms"           \
+    "   AND h.seq_max >= x.seq_min)"                                                               \
+    "  OR u.status IN (0, 1) AND x.segment_id > coalesce((SELECT CAST(m.value AS INTEGER)"         \
+    "   FROM meta m WHERE m.name = 'late_checked_segment'), 0)"                                    \
+    "  OR EXISTS (SELECT 1 FROM jobs j WHERE j.subscription_id = u.id"                             \
+    "   AND j.start_ms IN (x.hour_ms, x.hour_ms - x.hour_ms % 86400000)"                           \
+    "   AND j.end_ms > x.hour_ms AND j.state IN (0, 1, 2))))"
+
+// A look outside of write transactions, as there may be many that are old and held.
+static bool segment_find_old(struct catalog *catalog, const struct segment_drop *drop,
+                             struct arena *arena, struct catalog_list *ret_ids, struct err *err)
 {
-    const struct db_value values[] = {db_int64(created_before_ms), db_int64(limit)};
-    struct catalog_list list;
-    TRY(segment_read_ids(catalog,
-                         "SELECT id FROM segments WHERE created_at_ms < $1 AND retired_at_ms = 0"
-                         " ORDER BY created_at_ms, id LIMIT $2",
-                         values, ARRAY_COUNT(values), arena, &list, err));
-    const int64_t *ids = list.items;
+    const struct db_value values[] = {db_int64(drop->created_before_ms), db_int64(drop->limit)};
+    return segment_read_ids(catalog,
+                            "SELECT s.id FROM segments s"
+                            " WHERE s.created_at_ms < $1 AND s.retired_at_ms = 0"
+                            " AND NOT " SEGMENT_IS_HELD " ORDER BY s.created_at_ms, s.id LIMIT $2",
+                            values, ARRAY_COUNT(values), arena, ret_ids, err);
+}
+
+static bool segment_raise_floors(struct catalog *catalog, int64_t id, struct err *err)
+{
+    const struct db_value values[] = {db_int64(id)};
+    return db_exec(catalog->db,
+                   "INSERT INTO lake_floors(topic_id, app_id, hour_ms, seq_max)"
+                   " SELECT topic_id, app_id, hour_ms, seq_max FROM segment_slices"
+                   " WHERE segment_id = $1 ON CONFLICT(topic_id, app_id, hour_ms)"
+                   " DO UPDATE SET seq_max = excluded.seq_max"
+                   " WHERE excluded.seq_max > lake_floors.seq_max",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
+
+// *ret_is_dropped false: a job or a subscription came since the look, or it was replaced.
+static bool segment_drop_one(struct catalog *catalog, int64_t id, int64_t now_ms,
+                             bool *ret_is_dropped, int64_t *ret_slice_count, struct err *err)
+{
+    const struct db_value values[] = {db_int64(id)};
+    int64_t count = 0;
+    TRY(catalog_query_int64(catalog,
+                            "SELECT count(*) FROM segments s"
+                            " WHERE s.id = $1 AND s.retired_at_ms = 0 AND NOT " SEGMENT_IS_HELD,
+                            values, ARRAY_COUNT(values), &count, err));
+    *ret_is_dropped = count > 0;
+    if (count == 0)
+        return true;
+    TRY(segment_raise_floors(catalog, id, err));
+    return segment_retire(catalog, id, now_ms, ret_slice_count, err);
+}
+
+static bool segment_drop_in_transaction(struct catalog *catalog, const struct catalog_list *list,
+                                        int64_t now_ms, int64_t *ret_count, struct err *err)
+{
+    const int64_t *ids = list->items;
     int64_t slice_total = 0;
     int64_t count = 0;
-    while (count < (int64_t)list.count && slice_total < SEGMENT_SLICES_PER_TRANSACTION) {
+    for (size_t i = 0; i < list->count && slice_total < SEGMENT_SLICES_PER_TRANSACTION; i++) {
+        bool is_dropped = false;
         int64_t slice_count = 0;
-        TRY(segment_retire(catalog, ids[count], created_before_ms, &slice_count, err));
+        TRY(segment_drop_one(catalog, ids[i], now_ms, &is_dropped, &slice_count, err));
         slice_total += slice_count;
-        count++;
+        count += is_dropped ? 1 : 0;
     }
     *ret_count = count;
     return true;
 }
 
-bool segment_drop_older(struct catalog *catalog, int64_t created_before_ms, int64_t limit,
+bool segment_drop_older(struct catalog *catalog, const struct segment_drop *drop,
                         int64_t *ret_count, struct err *err)
 {
-    int64_t count = 0;
+    ASSERT(drop->now_ms > 0);
     struct arena arena CLEANUP(arena_clear) = {0};
-    if (created_before_ms <= 0) { // nothing was made before 1970
-        *ret_count = 0;
-        return true;
+    struct catalog_list list = {0};
+    int64_t count = 0;
+    TRY(segment_find_old(catalog, drop, &arena, &list, err));
+    if (list.count > 0) {
+        TRY(db_begin(catalog->db, err));
+        TRY(catalog_end(
+            catalog, segment_drop_in_transaction(catalog, &list, drop->now_ms, &count, err), err));
     }
-    TRY(db_begin(catalog->db, err));
-    TRY(catalog_end(
-        catalog,
-        segment_drop_in_transaction(catalog, created_before_ms, limit, &arena, &count, err), err));
     *ret_count = count;
     return true;
+}
+
+bool segment_floor(struct catalog *catalog, const struct segment_slice *wanted,
+                   int64_t *ret_max_seq, struct err *err)
+{
+    const struct db_value values[] = {
+        db_int64(wanted->topic_id), db_int64(wanted->app_id),
+        db_int64(wanted->time_min_ms - CIVIL_HOUR_MS), // the hour that holds the start
+        db_int64(wanted->time_max_ms)};
+    return catalog_query_int64(catalog,
+                               "SELECT max(seq_max) FROM lake_floors WHERE topic_id = $1"
+                               " AND app_id = $2 AND hour_ms > $3 AND hour_ms < $4",
+                               values, ARRAY_COUNT(values), ret_max_seq, err);
 }
 
 // --- Files

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Segments and their slices: publishing, finding, pinning, retiring. Slices are those of live
 // segments only: retiring a segment deletes them, so what jobs find never mixes old and merged
-// rows. segment_hours counts the live segments that touch each hour of a topic.
+// rows. segment_hours counts the live segments that touch each hour of a topic, but for those that
+// are marked as damaged.
 #include "catalog/segments.h"
 
 #include <inttypes.h>
@@ -250,6 +251,18 @@ bool segment_unpin(struct catalog *catalog, const char *holder, struct err *err)
 
 // --- Retiring
 
+bool segment_uncount_hours(struct catalog *catalog, int64_t id, struct err *err)
+{
+    const struct db_value values[] = {db_int64(id)};
+    TRY(db_exec(catalog->db,
+                "UPDATE segment_hours SET segment_count = segment_count - 1"
+                " WHERE (topic_id, hour_ms) IN (SELECT DISTINCT topic_id, hour_ms"
+                " FROM segment_slices WHERE segment_id = $1)",
+                values, ARRAY_COUNT(values), NULL, err));
+    return db_exec(catalog->db, "DELETE FROM segment_hours WHERE segment_count = 0", NULL, 0, NULL,
+                   err);
+}
+
 bool segment_retire(struct catalog *catalog, int64_t id, int64_t retired_at_ms,
                     int64_t *ret_slice_count, struct err *err)
 {
@@ -261,13 +274,12 @@ bool segment_retire(struct catalog *catalog, int64_t id, int64_t retired_at_ms,
                 values, ARRAY_COUNT(values), &changed, err));
     if (changed == 0)
         return err_set(err, ERR_CONFLICT, "segment %" PRId64 " is not there any more", id);
-    TRY(db_exec(catalog->db,
-                "UPDATE segment_hours SET segment_count = segment_count - 1"
-                " WHERE (topic_id, hour_ms) IN (SELECT DISTINCT topic_id, hour_ms"
-                " FROM segment_slices WHERE segment_id = $1)",
-                values, 1, NULL, err));
-    TRY(db_exec(catalog->db, "DELETE FROM segment_hours WHERE segment_count = 0", NULL, 0, NULL,
-                err));
+    int64_t damaged_count = 0;
+    TRY(catalog_query_int64(catalog,
+                            "SELECT count(*) FROM segments WHERE id = $1 AND is_damaged = 1",
+                            values, 1, &damaged_count, err));
+    if (damaged_count == 0)
+        TRY(segment_uncount_hours(catalog, id, err));
     return db_exec(catalog->db, "DELETE FROM segment_slices WHERE segment_id = $1", values, 1,
                    ret_slice_count, err);
 }

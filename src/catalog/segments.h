@@ -116,7 +116,8 @@ NODISCARD bool segment_path_is_known(struct catalog *catalog, const char *path, 
 // 1).
 
 // At most `limit` (at least 2) live segments that have rows in that hour, smallest first, with all
-// their slices: merging takes whole segments. None when nothing is crowded.
+// their slices: merging takes whole segments. None when nothing is crowded. Damaged ones are
+// neither counted nor given.
 NODISCARD bool segment_find_crowded(struct catalog *catalog, int64_t threshold, int64_t limit,
                                     struct arena *arena, struct segment **ret_segments,
                                     size_t *ret_count, struct err *err);
@@ -126,18 +127,9 @@ NODISCARD bool segment_find_crowded(struct catalog *catalog, int64_t threshold, 
 NODISCARD bool segment_replace(struct catalog *catalog, const int64_t *old_ids, size_t old_count,
                                const struct segment *segment, int64_t now_ms, struct err *err);
 
-// --- Retention: segments whose rows were all ingested before the cut are dropped; then files of
-// dropped or replaced segments without pins are deleted and forgotten.
-// At most limit, and fewer when they have many slices; *ret_count 0: nothing was left to drop.
-NODISCARD bool segment_drop_older(struct catalog *catalog, int64_t created_before_ms, int64_t limit,
-                                  int64_t *ret_count, struct err *err);
-// Segments retired until now_ms without a pin that lasts beyond it; pass an earlier time for a
-// grace.
-NODISCARD bool segment_garbage(struct catalog *catalog, int64_t now_ms, int64_t limit,
-                               struct arena *arena, struct segment **ret_segments,
-                               size_t *ret_count, struct err *err);
-// After its file is deleted. NOT_FOUND unless it is replaced or dropped.
-NODISCARD bool segment_forget(struct catalog *catalog, int64_t id, struct err *err);
+// Leaves the segment out of compaction from now on; jobs still find it, and fail. Nothing happens
+// when it is marked already. NOT_FOUND unless it is live.
+NODISCARD bool segment_mark_damaged(struct catalog *catalog, int64_t id, struct err *err);
 
 // --- Idempotency keys of sealed batches. NOT_FOUND.
 NODISCARD bool segment_get_idempotency(struct catalog *catalog, const char *scope, int64_t now_ms,

@@ -34,6 +34,9 @@ NODISCARD bool segment_advance_log_file(struct catalog *catalog, const struct se
 NODISCARD bool segment_insert(struct catalog *catalog, const struct segment *segment,
                               int64_t created_at_ms, struct err *err);
 
+// Takes a live segment out of segment_hours, once: when it is retired, or marked as damaged.
+NODISCARD bool segment_uncount_hours(struct catalog *catalog, int64_t id, struct err *err);
+
 // Takes a live segment and its slices out of what jobs find. *ret_slice_count: how many it had.
 // CONFLICT when it is not live.
 NODISCARD bool segment_retire(struct catalog *catalog, int64_t id, int64_t retired_at_ms,

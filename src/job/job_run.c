@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
+#include "catalog/segment_retention.h"
 #include "catalog/segments.h"
 #include "catalog/subscriptions.h"
 #include "catalog/topics.h"
@@ -99,13 +100,10 @@ static bool job_attempt_read_columns(const struct segment *segment, struct arena
     return true;
 }
 
-// Finds the segments and pins them, so that compaction leaves them on disk. The pins are the
-// claim's, not the job's: a zombie that ends takes only its own away.
-static bool job_attempt_pin(struct job_attempt *attempt, struct segment **ret_segments,
-                            struct segment_slice **ret_slices, struct err *err)
+static struct segment_slice job_attempt_wanted(const struct job_attempt *attempt)
 {
     const struct job *job = attempt->job;
-    const struct segment_slice wanted = {
+    return (struct segment_slice){
         .topic_id = job->topic_id,
         .app_id = strtoll(job->app_id, NULL, 10),
         .time_min_ms = job->start_ms,
@@ -113,6 +111,14 @@ static bool job_attempt_pin(struct job_attempt *attempt, struct segment **ret_se
         .seq_min = attempt->recipe.seq_lo,
         .seq_max = attempt->recipe.seq_hi,
     };
+}
+
+// Finds the segments and pins them, so that compaction leaves them on disk. The pins are the
+// claim's, not the job's: a zombie that ends takes only its own away.
+static bool job_attempt_pin(struct job_attempt *attempt, struct segment **ret_segments,
+                            struct segment_slice **ret_slices, struct err *err)
+{
+    const struct segment_slice wanted = job_attempt_wanted(attempt);
     size_t count = 0;
     TRY(segment_find(attempt->catalog, &wanted, attempt->arena, ret_segments, ret_slices, &count,
                      err));
@@ -139,12 +145,27 @@ static bool job_attempt_pin_some(struct job_attempt *attempt, struct segment **r
     return err_set(err, ERR_UNAVAILABLE, "segments are replaced too fast: %s", failure.message);
 }
 
+// Rows of the range that retention took must not be missing silently. Asked after pinning: what is
+// dropped later stays on disk. A sample only shows what is there.
+static bool job_attempt_check_floor(struct job_attempt *attempt, struct err *err)
+{
+    if (attempt->job->kind == JOB_SAMPLE)
+        return true;
+    const struct segment_slice wanted = job_attempt_wanted(attempt);
+    int64_t floor_seq = 0;
+    TRY(segment_floor(attempt->catalog, &wanted, &floor_seq, err));
+    if (floor_seq > attempt->recipe.seq_lo)
+        return err_set(err, ERR_INVALID, "events of this window are past lake.retention_days");
+    return true;
+}
+
 // Checks every byte of the segments before a row of them is used.
 static bool job_attempt_gather(struct job_attempt *attempt, struct err *err)
 {
     struct segment *segments = NULL;
     struct segment_slice *slices = NULL;
     TRY(job_attempt_pin_some(attempt, &segments, &slices, err));
+    TRY(job_attempt_check_floor(attempt, err));
     const size_t count = attempt->segment_count;
     attempt->segments = arena_alloc_array(attempt->arena, count + 1, sizeof *attempt->segments);
     for (size_t i = 0; i < count; i++) {

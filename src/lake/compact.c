@@ -19,6 +19,8 @@
 // or spilled. What has grown to that size is left alone, so that a row is rewritten a few times at
 // most.
 #define COMPACT_BYTES_MAX ((int64_t)128 * 1024 * 1024)
+// Slices of segments that are replaced in one transaction.
+#define COMPACT_SLICES_MAX ((size_t)2000)
 
 bool compact_verify_segment(const char *data_directory, const struct segment *segment,
                             struct err *err)
@@ -60,10 +62,13 @@ static size_t compact_choose(struct segment *segments, size_t count)
 {
     qsort(segments, count, sizeof *segments, compact_compare_sizes);
     int64_t byte_count = 0;
+    size_t slice_count = 0;
     size_t chosen = 0;
-    while (chosen < count &&
-           (chosen < 2 || byte_count + segments[chosen].byte_count <= COMPACT_BYTES_MAX)) {
+    while (chosen < count) {
         byte_count += segments[chosen].byte_count;
+        slice_count += segments[chosen].slice_count;
+        if (chosen >= 2 && (byte_count > COMPACT_BYTES_MAX || slice_count > COMPACT_SLICES_MAX))
+            break;
         chosen++;
     }
     return chosen;
@@ -116,8 +121,54 @@ static bool compact_replace(const struct compact_config *config, struct catalog 
     return err_set(err, failure.kind, "%s", failure.message);
 }
 
-bool compact_step(const struct compact_config *config, struct engine *engine,
-                  struct catalog *catalog, bool *ret_merged, struct err *err)
+// --- Damage
+
+// What a step found damaged and marked: the first is told.
+struct compact_damage {
+    struct err first;
+    int64_t count;
+};
+
+static bool compact_mark_damaged(struct catalog *catalog, const struct segment *segments,
+                                 size_t count, const struct err *failure,
+                                 struct compact_damage *damage, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        struct err gone = {0};
+        if (!segment_mark_damaged(catalog, segments[i].id, &gone) && gone.kind != ERR_NOT_FOUND)
+            return err_set(err, gone.kind, "%s", gone.message);
+    }
+    if (damage->count == 0)
+        damage->first = *failure;
+    damage->count += (int64_t)count;
+    return true;
+}
+
+// *ret_damaged_count: how many of the segments were marked.
+static bool compact_verify_all(const struct compact_config *config, struct catalog *catalog,
+                               const struct segment *segments, size_t count,
+                               struct compact_damage *damage, size_t *ret_damaged_count,
+                               struct err *err)
+{
+    *ret_damaged_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct err failure = {0};
+        if (compact_verify_segment(config->data_directory, &segments[i], &failure))
+            continue;
+        if (failure.kind != ERR_CORRUPT)
+            return err_set(err, failure.kind, "%s", failure.message);
+        TRY(compact_mark_damaged(catalog, &segments[i], 1, &failure, damage, err));
+        ++*ret_damaged_count;
+    }
+    return true;
+}
+
+// --- The step
+
+// *ret_is_done false: damage was marked, so that another look finds another crowd.
+static bool compact_try(const struct compact_config *config, struct engine *engine,
+                        struct catalog *catalog, struct compact_damage *damage, bool *ret_is_done,
+                        bool *ret_merged, struct err *err)
 {
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
@@ -125,17 +176,47 @@ bool compact_step(const struct compact_config *config, struct engine *engine,
     size_t count = 0;
     TRY(segment_find_crowded(catalog, config->crowd_threshold, config->batch_limit, &arena,
                              &segments, &count, err));
-    if (count < 2) {
-        *ret_merged = false;
+    *ret_merged = false;
+    *ret_is_done = true;
+    if (count < 2)
         return true;
-    }
     count = compact_choose(segments, count);
-    for (size_t i = 0; i < count; i++)
-        TRY(compact_verify_segment(config->data_directory, &segments[i], err));
+    size_t damaged_count = 0;
+    TRY(compact_verify_all(config, catalog, segments, count, damage, &damaged_count, err));
+    *ret_is_done = damaged_count == 0;
+    if (damaged_count > 0)
+        return true;
     struct segment merged = {0};
-    if (!compact_merge_some(config, engine, segments, &count, &arena, &merged, err))
-        return err_wrap(err, "merging %zu segments from %" PRId64, count, segments[0].id);
+    struct err failure = {0};
+    const size_t all_count = count;
+    if (!compact_merge_some(config, engine, segments, &count, &arena, &merged, &failure)) {
+        err_set(err, failure.kind, "merging %zu segments from %" PRId64 ": %s", all_count,
+                segments[0].id, failure.message);
+        if (failure.kind != ERR_CORRUPT)
+            return false;
+        // Their bytes are as written, but not their rows: which one is wrong cannot be told.
+        failure = *err;
+        err_clear(err);
+        *ret_is_done = false;
+        return compact_mark_damaged(catalog, segments, all_count, &failure, damage, err);
+    }
     TRY(compact_replace(config, catalog, segments, count, &merged, err));
     *ret_merged = true;
+    return true;
+}
+
+bool compact_step(const struct compact_config *config, struct engine *engine,
+                  struct catalog *catalog, bool *ret_merged, struct err *err)
+{
+    struct compact_damage damage = {0};
+    bool is_done = false;
+    bool has_merged = false;
+    // Ends, as each further round has marked a segment.
+    while (!is_done)
+        TRY(compact_try(config, engine, catalog, &damage, &is_done, &has_merged, err));
+    if (damage.count > 0)
+        return err_set(err, ERR_CORRUPT, "%" PRId64 " segments are left out from now on: %s",
+                       damage.count, damage.first.message);
+    *ret_merged = has_merged;
     return true;
 }

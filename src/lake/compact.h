@@ -17,7 +17,9 @@ struct compact_config {
     int64_t retention_ms;     // of events, from ingest
 };
 
-// One merge. *ret_merged false: nothing is crowded.
+// One merge. *ret_merged false: nothing is crowded. Segments that turn out to be damaged are marked
+// in the catalog and left out; the step goes on with what is crowded then, and ends with CORRUPT
+// and the reason, once per mark, so that a person hears of it.
 NODISCARD bool compact_step(const struct compact_config *config, struct engine *engine,
                             struct catalog *catalog, bool *ret_merged, struct err *err);
 

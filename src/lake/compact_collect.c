@@ -9,6 +9,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "catalog/segment_retention.h"
 #include "lake/compact_internal.h"
 #include "lake/segment_path.h"
 
@@ -26,9 +27,14 @@ static bool compact_drop_old(const struct compact_config *config, struct catalog
                              struct err *err)
 {
     // A bounded number a sweep, the rest in the next: a mistake is seen before all is gone.
-    const int64_t before_ms = clock_wall_ms(config->clock) - config->retention_ms;
+    const int64_t now_ms = clock_wall_ms(config->clock);
+    const struct segment_drop drop = {
+        .created_before_ms = now_ms - config->retention_ms,
+        .now_ms = now_ms,
+        .limit = COMPACT_DROP_COUNT,
+    };
     int64_t count = 0;
-    return segment_drop_older(catalog, before_ms, COMPACT_DROP_COUNT, &count, err);
+    return segment_drop_older(catalog, &drop, &count, err);
 }
 
 static bool compact_delete_some(struct compact_sweep *sweep, size_t *ret_count, struct err *err)

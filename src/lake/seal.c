@@ -80,6 +80,7 @@ static bool seal_work_read(struct seal_work *work, int64_t step_bytes, bool *ret
         .data_directory = work->config->data_directory,
         .file_id = work->log_file.id,
         .byte_limit = work->log_file.byte_count,
+        .seq_hi = work->log_file.seq_hi,
         .seq_from = work->seq_from,
     };
     struct ingest_reader *reader CLEANUP(ingest_reader_close) = NULL;

@@ -26,7 +26,7 @@
 enum seal_limits {
     SEAL_ROWS_MAX = 1000000,
     SEAL_COLUMNS_MAX = 4096,
-    SEAL_GROUPS_MAX = 4096,
+    SEAL_GROUPS_MAX = 1000,
     SEAL_SCHEMA_FIELDS_MAX = 200000, // of the topics seen, together
 };
 

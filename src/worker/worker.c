@@ -43,6 +43,7 @@ static bool worker_open(struct worker *worker, const struct worker_config *confi
         .memory_limit_bytes = options->memory_bytes / 2,
         .thread_count = 1,
         .temp_directory = config->temp_directory,
+        .fetches_ahead = options->compress_threads > 1,
     };
     TRY(engine_open(&engine_config, &worker->engine, err));
     char path[4096];
@@ -109,7 +110,9 @@ static bool worker_give_back(struct worker *worker, const struct job *job,
     const struct worker_options *options = worker->config->worker;
     const struct job_claim claim = {job->id, job->fence, job->claim_id};
     const int64_t now_ms = clock_wall_ms(worker->config->clock);
-    const bool is_in_time = now_ms - job->created_at_ms < options->retry_limit_ms;
+    const int64_t first_failed_at_ms = job->first_failed_at_ms == 0 ? now_ms
+                                                                    : job->first_failed_at_ms;
+    const bool is_in_time = now_ms - first_failed_at_ms < options->retry_limit_ms;
     const bool may_retry = is_stopping || (err_kind_is_retryable(failure->kind) && is_in_time);
     const int64_t retry_at_ms = is_stopping ? now_ms : now_ms + worker_backoff_ms(job->fence);
     TRY(job_fail(worker->catalog, &claim, worker_public_reason(failure), now_ms,

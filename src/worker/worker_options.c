@@ -71,7 +71,8 @@ const struct option worker_option_table[] = {
      .default_text = "2",
      .min = 1,
      .max = 16,
-     .doc = "Threads that compress one job's file; the bytes are the same for any number"},
+     .doc = "Threads that compress one job's file; with 1 it is read and compressed in one thread, "
+            "with more another one reads ahead; the bytes are the same"},
 };
 const size_t worker_option_count = ARRAY_COUNT(worker_option_table);
 

@@ -93,6 +93,48 @@ static void a_retry_waits_for_its_time(void **state)
     assert_null(fixture_last(fixture, id, FIXTURE_HOUR(5)).reason);
 }
 
+// The wall clock was years ahead when the job was put off.
+static void a_retry_of_a_wrong_clock_need_not_wait(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    const struct job first = fixture_run_hour(fixture, id, FIXTURE_HOUR(5));
+    const struct job_claim claim = fixture_claim_of(&first);
+    const int64_t ten_minutes_ms = 10 * CIVIL_MINUTE_MS;
+    assert_done(fixture, job_fail(fixture->catalog, &claim, "busy", FIXTURE_NOW_MS,
+                                  FIXTURE_NOW_MS + ten_minutes_ms, &fixture->err));
+    struct job job;
+    assert_false(fixture_claim(fixture, &job)); // as far as it may be
+    assert_true(fixture_claim_at(fixture, "supervisor", FIXTURE_NOW_MS - 1, &job));
+    assert_string_equal(job.id, first.id);
+}
+
+static void the_first_failure_is_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    struct job job = fixture_run_hour(fixture, id, FIXTURE_HOUR(5));
+    assert_int_equal(job.first_failed_at_ms, 0);
+    static const struct {
+        int64_t now_ms;
+        int64_t pause_ms;
+        int64_t expected_ms;
+    } fails[] = {
+        {FIXTURE_NOW_MS + 10, 0, 0}, // given back by a worker that stops
+        {FIXTURE_NOW_MS + 20, 1000, FIXTURE_NOW_MS + 20},
+        {FIXTURE_NOW_MS + 2000, 0, FIXTURE_NOW_MS + 20},
+        {FIXTURE_NOW_MS + 3000, 1000, FIXTURE_NOW_MS + 20},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(fails); i++) {
+        const struct job_claim claim = fixture_claim_of(&job);
+        const int64_t retry_at_ms = fails[i].now_ms + fails[i].pause_ms;
+        assert_done(fixture, job_fail(fixture->catalog, &claim, "busy", fails[i].now_ms,
+                                      retry_at_ms, &fixture->err));
+        assert_true(fixture_claim_at(fixture, "supervisor", retry_at_ms, &job));
+        assert_int_equal(job.first_failed_at_ms, fails[i].expected_ms);
+    }
+}
+
 // --- Order
 
 static void samples_then_live_then_backfills(void **state)
@@ -456,6 +498,8 @@ int main(void)
         fixture_test(a_job_waits_until_its_bound_is_sealed),
         fixture_test(the_range_of_the_first_claim_stays),
         fixture_test(a_retry_waits_for_its_time),
+        fixture_test(a_retry_of_a_wrong_clock_need_not_wait),
+        fixture_test(the_first_failure_is_remembered),
         fixture_test(samples_then_live_then_backfills),
         fixture_test(organizations_take_turns),
         fixture_test(one_that_waits_does_not_hide_the_others),

@@ -12,6 +12,7 @@
 #include "base/civil.h"
 #include "base/mem.h"
 #include "catalog/catalog_internal.h"
+#include "catalog/segment_retention.h"
 #include "catalog/segments.h"
 #include "catalog/segments_internal.h"
 
@@ -590,6 +591,50 @@ static void the_most_crowded_hour_is_found(void **state)
     assert_int_equal(count, 0);
 }
 
+static bool drop(struct fixture *fixture, int64_t created_before_ms, int64_t limit,
+                 int64_t *ret_count)
+{
+    const struct segment_drop drop = {created_before_ms, NOW_MS + 1, limit};
+    return segment_drop_older(fixture->catalog, &drop, ret_count, &fixture->err);
+}
+
+// What is damaged is as good as not there for compaction, and for nobody else.
+static void damaged_segments_are_not_crowded(void **state)
+{
+    struct fixture *fixture = *state;
+    struct segment *segments = NULL;
+    size_t count = 99;
+    for (int64_t i = 0; i < 4; i++)
+        seal_minute(fixture, APP, i, 10);
+    for (int round = 0; round < 2; round++) // twice is fine
+        assert_true(segment_mark_damaged(fixture->catalog, 2, &fixture->err));
+    assert_true(segment_find_crowded(fixture->catalog, 2, 10, &fixture->arena, &segments, &count,
+                                     &fixture->err));
+    assert_int_equal(count, 3);
+    static const int64_t ids[] = {1, 3, 4};
+    for (size_t i = 0; i < count; i++)
+        assert_int_equal(segments[i].id, ids[i]);
+    assert_true(segment_find_crowded(fixture->catalog, 3, 10, &fixture->arena, &segments, &count,
+                                     &fixture->err));
+    assert_int_equal(count, 0);
+    assert_int_equal(find(fixture, APP, 0, 60, 0, 100).count, 4);
+
+    // It was counted once, so it is taken off once.
+    int64_t dropped_count = 0;
+    seal_minute(fixture, APP, 5, 10);
+    assert_true(drop(fixture, NOW_MS + 1, 2, &dropped_count)); // 1 and 2
+    assert_int_equal(dropped_count, 2);
+    assert_hours_are_right(fixture);
+    assert_false(segment_mark_damaged(fixture->catalog, 2, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_NOT_FOUND);
+    for (int64_t id = 3; id <= 5; id++)
+        assert_true(segment_mark_damaged(fixture->catalog, id, &fixture->err));
+    assert_int_equal(count_rows(fixture, "segment_hours"), 0);
+    assert_true(drop(fixture, NOW_MS + 1, 10, &dropped_count));
+    assert_int_equal(dropped_count, 3);
+    assert_int_equal(count_rows(fixture, "segment_hours"), 0);
+}
+
 // --- Retention
 
 static void old_segments_are_dropped(void **state)
@@ -598,18 +643,18 @@ static void old_segments_are_dropped(void **state)
     int64_t count = -1;
     for (int64_t i = 0; i < 3; i++)
         seal_minute(fixture, APP, i, 10); // all made at NOW_MS
-    assert_true(segment_drop_older(fixture->catalog, NOW_MS, 10, &count, &fixture->err));
+    assert_true(drop(fixture, NOW_MS, 10, &count));
     assert_int_equal(count, 0);
-    assert_true(segment_drop_older(fixture->catalog, -5, 10, &count, &fixture->err));
+    assert_true(drop(fixture, -5, 10, &count));
     assert_int_equal(count, 0);
-    assert_true(segment_drop_older(fixture->catalog, NOW_MS + 1, 2, &count, &fixture->err));
+    assert_true(drop(fixture, NOW_MS + 1, 2, &count));
     assert_int_equal(count, 2);
     assert_int_equal(find(fixture, APP, 0, 60, 0, 100).count, 1);
     assert_hours_are_right(fixture);
     assert_int_equal(garbage(fixture, NOW_MS + 1).count, 2);
-    assert_true(segment_drop_older(fixture->catalog, NOW_MS + 1, 2, &count, &fixture->err));
+    assert_true(drop(fixture, NOW_MS + 1, 2, &count));
     assert_int_equal(count, 1);
-    assert_true(segment_drop_older(fixture->catalog, NOW_MS + 1, 2, &count, &fixture->err));
+    assert_true(drop(fixture, NOW_MS + 1, 2, &count));
     assert_int_equal(count, 0);
     assert_int_equal(count_rows(fixture, "segment_slices"), 0);
     assert_int_equal(count_rows(fixture, "segment_hours"), 0);
@@ -622,7 +667,7 @@ static void merging_does_not_make_rows_younger(void **state)
     seal_minute(fixture, APP, 0, 10);
     seal_minute(fixture, APP, 1, 10);
     replace_first_two(fixture, NOW_MS + 1000000);
-    assert_true(segment_drop_older(fixture->catalog, NOW_MS + 1, 10, &count, &fixture->err));
+    assert_true(drop(fixture, NOW_MS + 1, 10, &count));
     assert_int_equal(count, 1);
 }
 
@@ -638,9 +683,9 @@ static void segments_with_many_slices_are_dropped_in_several_calls(void **state)
     }
     assert_hours_are_right(fixture);
     int64_t count = -1;
-    assert_true(segment_drop_older(fixture->catalog, NOW_MS + 1, 10, &count, &fixture->err));
+    assert_true(drop(fixture, NOW_MS + 1, 10, &count));
     assert_int_equal(count, 1);
-    assert_true(segment_drop_older(fixture->catalog, NOW_MS + 1, 10, &count, &fixture->err));
+    assert_true(drop(fixture, NOW_MS + 1, 10, &count));
     assert_int_equal(count, 1);
     assert_int_equal(count_rows(fixture, "segment_slices"), 0);
 }
@@ -743,6 +788,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(garbage_has_a_grace, set_up, tear_down),
         cmocka_unit_test_setup_teardown(replacing_moves_rows_at_once, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_most_crowded_hour_is_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(damaged_segments_are_not_crowded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(old_segments_are_dropped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(merging_does_not_make_rows_younger, set_up, tear_down),
         cmocka_unit_test_setup_teardown(segments_with_many_slices_are_dropped_in_several_calls,

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
+#include "catalog/segment_retention.h"
 #include "job/recipe.h"
 #include "lake/compact.h"
 
@@ -641,6 +642,62 @@ static void test_discard_removes_what_attempts_left(void **state)
     assert_done(fixture, job_run_discard(&fixture->config, fixture->catalog, &next, &fixture->err));
 }
 
+// Drops everything that no job and no subscription waits for.
+static void drop_all(struct job_fixture *fixture)
+{
+    const int64_t now_ms = clock_wall_ms(&fixture->clock.base);
+    const struct segment_drop drop = {now_ms + 1, now_ms, 100};
+    int64_t count = 0;
+    assert_done(fixture, segment_drop_older(fixture->catalog, &drop, &count, &fixture->err));
+    assert_int_equal(count, 1);
+}
+
+static void test_rows_past_retention_are_no_empty_export(void **state)
+{
+    struct job_fixture *fixture = *state;
+    job_fixture_add(fixture, HOUR, "gone");
+    job_fixture_seal(fixture);
+    drop_all(fixture);
+    const char *id = job_fixture_subscribe(fixture, NAMES, NULL);
+    const struct job job = job_fixture_claim_hour(fixture, id, HOUR);
+    int64_t row_count = 0;
+    assert_refused(fixture, job_fixture_run(fixture, &job, &row_count), ERR_INVALID);
+    assert_string_equal(fixture->err.message, "events of this window are past lake.retention_days");
+    assert_nothing_visible(fixture, &job);
+    const struct job next = job_fixture_claim_hour(fixture, id, HOUR + CIVIL_HOUR_MS);
+    run(fixture, &next, 0); // nothing was dropped there
+}
+
+// Late rows do not ask for those that were exported before.
+static void test_late_rows_come_after_the_others_were_dropped(void **state)
+{
+    struct job_fixture *fixture = *state;
+    job_fixture_add(fixture, HOUR, "first");
+    job_fixture_seal(fixture);
+    const char *id = job_fixture_subscribe(fixture, NAMES, NULL);
+    const struct job job = job_fixture_claim_hour(fixture, id, HOUR);
+    run(fixture, &job, 1);
+    int64_t late_count = 0;
+    assert_done(fixture, job_schedule_late(fixture->catalog, JOB_FIXTURE_NOW_MS, 0, 500,
+                                           &late_count, &fixture->err));
+    drop_all(fixture);
+    job_fixture_add(fixture, HOUR, "late");
+    job_fixture_seal(fixture);
+    const struct job late = job_fixture_claim_late(fixture);
+    run(fixture, &late, 1);
+    assert_string_equal(job_fixture_export(fixture, id, HOUR), "name\nlate\n");
+}
+
+static void test_sample_reads_what_is_there(void **state)
+{
+    struct job_fixture *fixture = *state;
+    job_fixture_add(fixture, JOB_FIXTURE_HOUR(19), "gone"); // of the last complete window
+    job_fixture_seal(fixture);
+    drop_all(fixture);
+    const char *id = job_fixture_subscribe(fixture, NAMES, NULL);
+    assert_int_equal(job_fixture_subscription(fixture, id).status, SUBSCRIPTION_ACTIVE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -663,6 +720,9 @@ int main(void)
         job_fixture_test(test_recipe_of_other_encoders_is_outdated),
         job_fixture_test(test_recipe_that_cannot_be_read_fails),
         job_fixture_test(test_discard_removes_what_attempts_left),
+        job_fixture_test(test_rows_past_retention_are_no_empty_export),
+        job_fixture_test(test_late_rows_come_after_the_others_were_dropped),
+        job_fixture_test(test_sample_reads_what_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,13 +136,14 @@ static size_t query_numbers(struct fixture *fixture, const char *sql, size_t col
 
 static void describe_slices(struct fixture *fixture, const char *path, struct segment *segment)
 {
-    int64_t numbers[64 * 8];
+    enum { SLICES_MAX = 1024 };
+    int64_t *numbers CLEANUP(mem_free_at) = mem_alloc_array(SLICES_MAX * 8, sizeof *numbers);
     const char *sql = arena_format(
         &fixture->arena,
         "SELECT _topic, _app, _time // 3600000 * 3600000 AS h, min(_time), max(_time), min(_seq),"
         " max(_seq), count(*) FROM '%s' GROUP BY ALL ORDER BY 1, 2, 3",
         path);
-    segment->slice_count = query_numbers(fixture, sql, 8, numbers, 64);
+    segment->slice_count = query_numbers(fixture, sql, 8, numbers, SLICES_MAX);
     struct segment_slice *slices = arena_alloc_array(&fixture->arena, segment->slice_count,
                                                      sizeof *slices);
     for (size_t i = 0; i < segment->slice_count; i++) {
@@ -390,19 +391,91 @@ static void damage(struct fixture *fixture, const char *path)
     assert_int_equal(close(fd), 0);
 }
 
-static void test_damaged_segment_stops_the_merge(void **state)
+// A step that finds damage, tells it, and merges what is crowded without it.
+static void assert_step_goes_on(struct fixture *fixture, const char *words, size_t expected_count)
+{
+    bool merged = false;
+    struct segment *segments = NULL;
+    size_t count = 0;
+    assert_false(
+        compact_step(&fixture->config, fixture->engine, fixture->catalog, &merged, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_CORRUPT);
+    if (strstr(fixture->err.message, words) == NULL)
+        fail_msg("%s", fixture->err.message);
+    list_segments(fixture, &segments, &count);
+    assert_int_equal(count, expected_count);
+    check(fixture, compact_step(&fixture->config, fixture->engine, fixture->catalog, &merged,
+                                &fixture->err));
+    assert_false(merged); // it is told once, and nothing is crowded any more
+}
+
+static void test_damaged_segment_is_left_out_of_the_merge(void **state)
 {
     struct fixture *fixture = *state;
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         add_usual_segment(fixture);
     publish(fixture);
     damage(fixture, "lake/002.parquet");
-    assert_step_fails(fixture, ERR_CORRUPT, "lake/002.parquet) is damaged");
-    damage(fixture, "lake/002.parquet"); // the bit turns back
+    assert_step_goes_on(fixture, "lake/002.parquet) is damaged", 2); // the result and the damaged
+}
+
+static void test_truncated_and_missing_segments_are_left_out(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 6; i++)
+        add_usual_segment(fixture);
+    publish(fixture);
     assert_int_equal(truncate(in_directory(fixture, "lake/001.parquet"), 100), 0);
-    assert_step_fails(fixture, ERR_CORRUPT, "lake/001.parquet) is damaged");
-    assert_int_equal(unlink(in_directory(fixture, "lake/001.parquet")), 0);
-    assert_step_fails(fixture, ERR_CORRUPT, "lake/001.parquet) is missing");
+    assert_int_equal(unlink(in_directory(fixture, "lake/004.parquet")), 0);
+    assert_step_goes_on(fixture, "2 segments", 3);
+}
+
+static void add_hour_segment(struct fixture *fixture, int64_t hour_ms)
+{
+    const size_t first = fixture->segment_count * 1000 + 1;
+    add_segment(fixture,
+                arena_format(&fixture->arena,
+                             "SELECT 1::BIGINT AS _topic, 7::BIGINT AS _app,"
+                             " %" PRId64 " + s AS _time, s AS _seq, true AS \"flag:b\""
+                             " FROM range(%zu, %zu) r(s)",
+                             hour_ms, first, first + 5),
+                "[\"flag:b\"]");
+}
+
+static void test_damage_in_one_hour_does_not_stop_the_others(void **state)
+{
+    struct fixture *fixture = *state;
+    for (int i = 0; i < 9; i++)
+        add_hour_segment(fixture, HOUR_MS + (i < 5 ? 0 : 3600000));
+    publish(fixture);
+    damage(fixture, "lake/000.parquet"); // of the most crowded hour
+    damage(fixture, "lake/003.parquet");
+    assert_step_goes_on(fixture, "lake/000.parquet) is damaged", 6);
+}
+
+static void test_merge_is_bounded_by_slices(void **state)
+{
+    struct fixture *fixture = *state;
+    // 700 apps each: three would be more than 2,000 slices.
+    for (int i = 0; i < 4; i++) {
+        const size_t first = fixture->segment_count * 1000 + 1;
+        const char *sql = arena_format(&fixture->arena,
+                                       "SELECT 1::BIGINT AS _topic, s AS _app, %" PRId64
+                                       " AS _time, s AS _seq,"
+                                       " true AS \"flag:b\" FROM range(%zu, %zu) r(s)",
+                                       HOUR_MS, first, first + 700);
+        add_segment(fixture, sql, "[\"flag:b\"]");
+    }
+    publish(fixture);
+    bool merged = false;
+    check(fixture, compact_step(&fixture->config, fixture->engine, fixture->catalog, &merged,
+                                &fixture->err));
+    assert_true(merged);
+    struct segment *segments = NULL;
+    size_t count = 0;
+    list_segments(fixture, &segments, &count);
+    assert_int_equal(count, 3);
+    assert_int_equal(segments[2].row_count, 1400);
 }
 
 static void test_row_in_two_segments_stops_the_merge(void **state)
@@ -598,7 +671,10 @@ int main(void)
         COMPACT_TEST(test_merge_keeps_every_row_and_value),
         COMPACT_TEST(test_slices_are_those_of_the_rows),
         COMPACT_TEST(test_few_segments_are_left_alone),
-        COMPACT_TEST(test_damaged_segment_stops_the_merge),
+        COMPACT_TEST(test_damaged_segment_is_left_out_of_the_merge),
+        COMPACT_TEST(test_truncated_and_missing_segments_are_left_out),
+        COMPACT_TEST(test_damage_in_one_hour_does_not_stop_the_others),
+        COMPACT_TEST(test_merge_is_bounded_by_slices),
         COMPACT_TEST(test_row_in_two_segments_stops_the_merge),
         COMPACT_TEST(test_row_outside_the_ranges_stops_the_merge),
         COMPACT_TEST(test_column_that_no_segment_can_have_stops_the_merge),

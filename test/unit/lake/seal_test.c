@@ -888,6 +888,27 @@ static void test_a_bulk_batch(void **state)
     assert_true(check_lake(fixture) > 1);
 }
 
+// Each slice of a segment is a row of the catalog: a step takes a bounded number of them.
+static void test_a_step_has_a_bounded_number_of_slices(void **state)
+{
+    struct fixture *fixture = *state;
+    for (size_t batch = 0; batch < 3; batch++) {
+        struct buf lines CLEANUP(buf_clear);
+        buf_init(&lines, 1 << 20);
+        for (size_t i = 0; i < 600; i++) {
+            const int64_t time_ms = HOUR_MS - (int64_t)(600 * batch + i) * CIVIL_HOUR_MS;
+            buf_append_format(&lines, "{\"timestamp\":%" PRId64 "}\n", time_ms);
+        }
+        ingest(fixture, 0, "clicks", NULL, buf_text(&lines));
+    }
+    for (int64_t i = 0; i < 1800; i++)
+        expect_row(fixture, i + 1, "clicks", 0, HOUR_MS - i * CIVIL_HOUR_MS);
+    end_file(fixture);
+    assert_int_equal(seal_all(fixture), 2); // 1,200 hours, then the rest
+    assert_int_equal(seal_point(fixture), 1800);
+    assert_true(check_lake(fixture) >= 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -905,6 +926,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_rival_seals_first, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_lake_that_cannot_be_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_bulk_batch, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_step_has_a_bounded_number_of_slices, set_up,
+                                        tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,6 +215,47 @@ static void test_retryable_failure_puts_the_job_off(void **state)
     end(process);
 }
 
+static void block_exports(struct process *process)
+{
+    struct job_fixture *fixture = process->fixture;
+    const char *exports = arena_format(&fixture->arena, "%s/exports", fixture->directory);
+    assert_done(fixture, file_make_directories(exports, &fixture->err));
+    assert_done(fixture, file_replace(arena_format(&fixture->arena, "%s/v2", exports),
+                                      slice_text("in the way"), &fixture->err));
+}
+
+static void run_until_reason(struct process *process, const char *subscription_id)
+{
+    atomic_store(&process->stop.is_requested, false);
+    start(process, worker_run);
+    struct job job = job_fixture_last(process->fixture, subscription_id, HOUR);
+    for (int i = 0; i < WAIT_MS / 10 && (job.reason == NULL || job.state == JOB_RUNNING); i++) {
+        (void)usleep(10000);
+        job = job_fixture_last(process->fixture, subscription_id, HOUR);
+    }
+    end(process);
+}
+
+// The time for retries counts from the first failure, however long the job waited before.
+static void test_retries_count_from_the_first_failure(void **state)
+{
+    struct process *process = *state;
+    struct job_fixture *fixture = process->fixture;
+    const char *id = job_fixture_subscribe(fixture, "[\"name\"]", NULL);
+    block_exports(process);
+    backfill(process, id);
+    fixture->clock.now_wall_ms += process->worker.retry_limit_ms + 1;
+    run_until_reason(process, id);
+    struct job job = job_fixture_last(fixture, id, HOUR);
+    assert_int_equal(job.state, JOB_PENDING_GENERATION);
+    assert_int_equal(job.first_failed_at_ms, fixture->clock.now_wall_ms);
+    fixture->clock.now_wall_ms += process->worker.retry_limit_ms;
+    atomic_store(&process->stop.is_requested, false);
+    start(process, worker_run);
+    (void)wait_for(process, id, 0, JOB_FAILED);
+    end(process);
+}
+
 static void test_job_of_older_encoders_is_made_again(void **state)
 {
     struct process *process = *state;
@@ -370,6 +411,7 @@ int main(void)
         process_test(test_job_that_cannot_be_right_fails_with_a_reason),
         process_test(test_sample_that_fails_takes_its_subscription_along),
         process_test(test_retryable_failure_puts_the_job_off),
+        process_test(test_retries_count_from_the_first_failure),
         process_test(test_job_of_older_encoders_is_made_again),
         process_test(test_worker_without_a_catalog_says_so),
         process_test(test_keeper_seals_and_compacts),
