@@ -113,6 +113,7 @@ bool ingest_batch_begin(struct ingest_log *log, const struct ingest_batch_spec *
         return err_set(err, ERR_INVALID, "Invalid topic name");
     if (spec->idempotency_key.size_bytes > INGEST_KEY_CHARS_MAX)
         return err_set(err, ERR_INVALID, "Invalid Idempotency-Key");
+    TRY(ingest_log_check_recovered(log, err));
     struct ingest_batch *batch CLEANUP(ingest_batch_free) = ingest_batch_new(log, spec);
     if (!batch->is_operator)
         TRY(ingest_batch_add_part(batch, spec->organization_id, spec->app_id, err));

@@ -12,47 +12,6 @@
 #include "base/number.h"
 #include "lake/ingest_internal.h"
 
-// --- Closing files
-
-static bool ingest_same_file(const struct segment_log_file *left,
-                             const struct segment_log_file *right)
-{
-    return left->id == right->id && left->seq_lo == right->seq_lo &&
-           left->seq_hi == right->seq_hi && left->byte_count == right->byte_count;
-}
-
-// A commit that was reported as failed may have been made all the same.
-static bool ingest_add_to_catalog(struct ingest_log *log, const struct segment_log_file *file,
-                                  struct err *err)
-{
-    if (segment_add_log_file(log->catalog, file, err))
-        return true;
-    struct err ignored = {0};
-    bool is_found = false;
-    struct segment_log_file last = {0};
-    if (!segment_last_log_file(log->catalog, &is_found, &last, &ignored) || !is_found ||
-        !ingest_same_file(&last, file))
-        return false;
-    err_clear(err);
-    return true;
-}
-
-bool ingest_commit_close_file(struct ingest_log *log, struct err *err)
-{
-    struct ingest_writer *writer = &log->writer;
-    if (writer->fd < 0)
-        return true;
-    bool has_rows;
-    struct segment_log_file file = {0};
-    ingest_writer_describe(writer, &has_rows, &file);
-    if (has_rows)
-        TRY(ingest_add_to_catalog(log, &file, err));
-    ingest_writer_leave(writer);
-    if (has_rows)
-        log->config.on_change(log->config.context);
-    return true;
-}
-
 // --- Preparing a batch
 
 enum ingest_prepared {
@@ -282,7 +241,7 @@ static bool ingest_run_fill(struct ingest_log *log, struct ingest_batch *batches
     run->count = 0;
     int64_t size_bytes = ingest_outgoing_bytes(&batches->outgoing);
     if (!ingest_writer_has_room(&log->writer, size_bytes)) {
-        TRY(ingest_commit_close_file(log, err));
+        TRY(ingest_close_file(log, err));
         TRY(ingest_writer_open(&log->writer, size_bytes, err));
         log->file_opened_at_ms = clock_boot_ms(log->config.clock);
     }
@@ -345,15 +304,15 @@ static void ingest_write_batches(struct ingest_log *log, struct ingest_batch *ba
     if (batches == NULL)
         return;
     (void)ingest_log_fail_storage(log, &err);
+    // A refused client sends its batch again: it must not be in the log when the client hears of
+    // it.
+    if (log->writer.is_abandoned)
+        ingest_close_abandoned(log);
     while (batches != NULL) {
         struct ingest_batch *batch = batches;
         batches = batch->next;
         ingest_batch_fail(log, batch, &err);
     }
-    // The abandoned file ends here; should the catalog fail too, the next group tries again.
-    struct err ignored = {0};
-    if (log->writer.is_abandoned)
-        (void)(ingest_commit_close_file(log, &ignored) || ingest_log_fail_storage(log, &ignored));
 }
 
 void ingest_commit_group(struct ingest_log *log, struct ingest_batch *batches)

@@ -19,7 +19,7 @@ static bool ingest_give_bounds(struct ingest_log *log, struct err *err)
     TRY(job_bound_wanted(log->catalog, &ordinal, err));
     if (ordinal == 0)
         return true;
-    TRY(ingest_commit_close_file(log, err));
+    TRY(ingest_close_file(log, err));
     TRY(job_set_bounds(log->catalog, ordinal, log->writer.seq, err));
     log->config.on_change(log->config.context);
     return true;
@@ -76,7 +76,7 @@ static bool ingest_look_at_catalog(struct ingest_log *log, struct err *err)
 static void ingest_tick(struct ingest_log *log)
 {
     struct err err = {0};
-    if (ingest_file_is_old(log) && !ingest_commit_close_file(log, &err))
+    if (ingest_file_is_old(log) && !ingest_close_file(log, &err))
         (void)ingest_log_fail_storage(log, &err);
     const int64_t now_ms = clock_boot_ms(log->config.clock);
     if (!ingest_look_at_catalog(log, &err))
@@ -116,9 +116,28 @@ static struct ingest_batch *ingest_take_queue(struct ingest_log *log, bool *ret_
     return batches;
 }
 
+// Until it is through, nobody begins a batch, and jobs get no bounds: seqs are missing.
+static bool ingest_finish_recovery(struct ingest_log *log)
+{
+    while (atomic_load(&log->is_recovering)) {
+        if (!ingest_log_pause(log, INGEST_RECOVERY_RETRY_MS))
+            return false;
+        struct err err = {0};
+        if (!ingest_recover(log, &err)) {
+            (void)ingest_log_fail_storage(log, &err);
+            continue;
+        }
+        atomic_store(&log->last_seq, log->writer.seq);
+        atomic_store(&log->is_recovering, false);
+    }
+    return true;
+}
+
 void ingest_committer_run(void *context)
 {
     struct ingest_log *log = context;
+    if (!ingest_finish_recovery(log))
+        return;
     bool wants_spare = true;
     for (;;) {
         bool is_stopping;

@@ -109,9 +109,9 @@ int64_t ingest_reader_file_seq_lo(const struct ingest_reader *reader);
 uint64_t ingest_reader_nonce(const struct ingest_reader *reader);
 int ingest_reader_fd(const struct ingest_reader *reader);
 
-// Moves to the next frame and checks its header and meta. *ret_frame is NULL at the byte limit and
-// at the end of the file. CORRUPT where a frame should be and is not: for recovery, maybe the log's
-// end.
+// Moves to the next frame and checks its header and meta. *ret_frame is NULL at the byte limit, at
+// seq_hi, and at the end of the file; whether seq_hi was met is for the caller to see. CORRUPT
+// where a frame should be and is not: for recovery, maybe the log's end.
 NODISCARD bool ingest_reader_next_frame(struct ingest_reader *reader,
                                         const struct ingest_frame **ret_frame, struct err *err);
 // Where the frame of the last call is, or (after CORRUPT) where it should have been.

@@ -15,6 +15,7 @@ struct ingest_reader {
     char *data_directory;
     int64_t file_id;
     int64_t byte_limit;
+    int64_t seq_hi; // 0: not known
     int64_t seq_from;
     int fd;
     struct ingest_disk_block block;
@@ -80,6 +81,7 @@ bool ingest_reader_open(const struct ingest_reader_options *options,
     reader->data_directory = mem_copy_text(options->data_directory);
     reader->file_id = options->file_id;
     reader->byte_limit = options->byte_limit;
+    reader->seq_hi = options->seq_hi;
     reader->seq_from = options->seq_from;
     reader->bulk_fd = -1;
     buf_init(&reader->meta, INGEST_META_BYTES_MAX);
@@ -235,11 +237,18 @@ static void ingest_reader_enter_frame(struct ingest_reader *reader)
     reader->chunk_seq = disk->seq_lo;
 }
 
+// What lies behind the last row (a refused group, old bytes) is not the file's.
+static bool ingest_reader_is_at_end(const struct ingest_reader *reader)
+{
+    return reader->next_offset >= reader->byte_limit ||
+           (reader->seq_hi > 0 && reader->seq == reader->seq_hi);
+}
+
 bool ingest_reader_next_frame(struct ingest_reader *reader, const struct ingest_frame **ret_frame,
                               struct err *err)
 {
     for (;;) {
-        if (reader->next_offset >= reader->byte_limit) {
+        if (ingest_reader_is_at_end(reader)) {
             *ret_frame = NULL;
             return true;
         }
@@ -334,6 +343,22 @@ bool ingest_reader_next_piece(struct ingest_reader *reader, bool *ret_found,
     return true;
 }
 
+// The catalog's count of rows is a second witness: a byte limit that is wrong must not make rows
+// disappear, nor add some.
+static bool ingest_reader_check_extent(const struct ingest_reader *reader, bool is_at_end,
+                                       struct err *err)
+{
+    if (reader->seq_hi == 0 || reader->seq == reader->seq_hi ||
+        (reader->seq < reader->seq_hi && !is_at_end))
+        return true;
+    const bool is_short = reader->seq < reader->seq_hi;
+    return err_set(err, ERR_CORRUPT,
+                   "log file %010" PRId64 " ends at byte %" PRId64 " with seq %" PRId64
+                   " and not %" PRId64 ": events from seq %" PRId64 " on cannot be read",
+                   reader->file_id, reader->next_offset, reader->seq, reader->seq_hi,
+                   (is_short ? reader->seq : reader->disk.seq_lo) + 1);
+}
+
 bool ingest_reader_next(struct ingest_reader *reader, bool *ret_found,
                         struct ingest_piece *ret_piece, struct err *err)
 {
@@ -347,6 +372,7 @@ bool ingest_reader_next(struct ingest_reader *reader, bool *ret_found,
         const struct ingest_frame *frame;
         do {
             TRY(ingest_reader_next_frame(reader, &frame, err));
+            TRY(ingest_reader_check_extent(reader, frame == NULL, err));
             if (frame == NULL) {
                 *ret_found = false;
                 return true;

@@ -68,6 +68,9 @@ struct ingest_reader_options {
     int64_t file_id;
     // Up to which frames are valid, as in the catalog: anything wrong before it is CORRUPT.
     int64_t byte_limit;
+    // Seq of the file's last row, as in the catalog: reading ends there, and a file that ends
+    // before or goes on behind it is CORRUPT. 0: not known.
+    int64_t seq_hi;
     // Pieces at or below it are passed over (sealed already), cheaply. 0: from the start. It must
     // be the end of a piece, as every seal point is.
     int64_t seq_from;

@@ -22,6 +22,7 @@
 #define INGEST_REJECTED_MAX        1000
 #define INGEST_ANSWER_BYTES_MAX    ((size_t)4 * 1024 * 1024)
 #define INGEST_POLL_MS             200
+#define INGEST_RECOVERY_RETRY_MS   1000
 #define INGEST_INSUFFICIENT        "Insufficient storage"
 #define INGEST_STORAGE_UNAVAILABLE "Storage unavailable"
 
@@ -118,6 +119,7 @@ struct ingest_log {
 
     struct buf recovery_report;
 
+    atomic_bool is_recovering; // the disk was full when the log was opened: no batches yet
     atomic_llong memory_bytes;
     atomic_llong last_seq;
     atomic_llong batch_count;
@@ -136,6 +138,9 @@ void ingest_log_give_memory(struct ingest_log *log, int64_t size_bytes);
 // Remembers why storage failed, and replaces *err by what a client may read: FULL or UNAVAILABLE.
 // Returns false.
 bool ingest_log_fail_storage(struct ingest_log *log, struct err *err);
+
+// False while recovery waits for room on the disk: what to answer to a client.
+NODISCARD bool ingest_log_check_recovered(struct ingest_log *log, struct err *err);
 
 // The committer's pause before it tries something again. False, at once, when the log is being
 // closed.
@@ -166,5 +171,5 @@ void ingest_close_abandoned(struct ingest_log *log);
 // --- ingest_committer.c: the thread; context is the log.
 void ingest_committer_run(void *context);
 
-// --- ingest_recover.c: before the thread starts.
+// --- ingest_recover.c: before the thread starts, or in it after FULL. May be repeated.
 NODISCARD bool ingest_recover(struct ingest_log *log, struct err *err);

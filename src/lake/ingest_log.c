@@ -65,7 +65,7 @@ void ingest_log_close(struct ingest_log **log)
     mutex_unlock(&old->mutex);
     thread_join(&old->thread);
     struct err err = {0};
-    if (old->catalog != NULL && !ingest_commit_close_file(old, &err))
+    if (old->catalog != NULL && !ingest_close_file(old, &err))
         (void)ingest_log_fail_storage(old, &err); // recovery does it at the next start
     ingest_writer_clear(&old->writer);
     ingest_topics_close(&old->topics);
@@ -86,6 +86,20 @@ void ingest_log_close(struct ingest_log **log)
     mem_free(old);
 }
 
+// A full disk must not keep what reads from starting: it may be what makes room. Where loss is
+// accepted a person is at hand, and waits for the report.
+static bool ingest_log_recover(struct ingest_log *log, struct err *err)
+{
+    if (ingest_recover(log, err))
+        return true;
+    if (err->kind != ERR_FULL || log->config.accept_loss)
+        return false;
+    (void)ingest_log_fail_storage(log, err);
+    err_clear(err);
+    atomic_store(&log->is_recovering, true);
+    return true;
+}
+
 bool ingest_log_open(const struct ingest_log_config *config, struct ingest_log **ret_log,
                      struct err *err)
 {
@@ -96,7 +110,7 @@ bool ingest_log_open(const struct ingest_log_config *config, struct ingest_log *
     TRY(ingest_log_lock(log, err));
     TRY(catalog_open(log->catalog_path, &log->catalog, err));
     TRY(ingest_topics_open(&log->topics, log->catalog_path, err));
-    TRY(ingest_recover(log, err));
+    TRY(ingest_log_recover(log, err));
     atomic_store(&log->last_seq, log->writer.seq);
     thread_start(&log->thread, ingest_committer_run, log);
     *ret_log = log;
@@ -137,6 +151,24 @@ void ingest_log_give_memory(struct ingest_log *log, int64_t size_bytes)
     (void)atomic_fetch_sub(&log->memory_bytes, size_bytes);
 }
 
+// What a client may read.
+static bool ingest_refuse(enum err_kind reason, struct err *err)
+{
+    if (reason == ERR_FULL)
+        return err_set(err, ERR_FULL, INGEST_INSUFFICIENT);
+    return err_set(err, ERR_UNAVAILABLE, INGEST_STORAGE_UNAVAILABLE);
+}
+
+bool ingest_log_check_recovered(struct ingest_log *log, struct err *err)
+{
+    if (!atomic_load(&log->is_recovering))
+        return true;
+    mutex_lock(&log->mutex);
+    const enum err_kind reason = log->last_failure.kind;
+    mutex_unlock(&log->mutex);
+    return ingest_refuse(reason, err);
+}
+
 bool ingest_log_fail_storage(struct ingest_log *log, struct err *err)
 {
     ASSERT(err->kind != ERR_NONE);
@@ -144,9 +176,18 @@ bool ingest_log_fail_storage(struct ingest_log *log, struct err *err)
     log->last_failure = *err;
     log->failure_count++;
     mutex_unlock(&log->mutex);
-    if (err->kind == ERR_FULL)
-        return err_set(err, ERR_FULL, INGEST_INSUFFICIENT);
-    return err_set(err, ERR_UNAVAILABLE, INGEST_STORAGE_UNAVAILABLE);
+    return ingest_refuse(err->kind, err);
+}
+
+bool ingest_log_pause(struct ingest_log *log, int64_t pause_ms)
+{
+    // A batch that is submitted wakes the committer: then it tries early.
+    mutex_lock(&log->mutex);
+    if (!log->is_stopping)
+        (void)condition_wait_ms(&log->wake_up, &log->mutex, pause_ms);
+    const bool goes_on = !log->is_stopping;
+    mutex_unlock(&log->mutex);
+    return goes_on;
 }
 
 void ingest_log_last_failure(struct ingest_log *log, int64_t *ret_count, struct err *ret_failure)

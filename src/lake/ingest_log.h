@@ -35,7 +35,8 @@ struct ingest_log_config {
 
 // Recovers: cuts a torn tail, closes what was open, and starts the committer thread. CORRUPT when
 // acknowledged bytes are damaged or missing (the message names the range); CONFLICT when another
-// process holds the log.
+// process holds the log. On a full disk it opens all the same (not with accept_loss: FULL): batches
+// are refused with FULL until recovery, which is tried each second, is through.
 NODISCARD bool ingest_log_open(const struct ingest_log_config *config, struct ingest_log **ret_log,
                                struct err *err);
 // Commits what is queued, closes the open file, joins the thread. No batch is under construction.

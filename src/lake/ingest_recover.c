@@ -102,7 +102,7 @@ static bool ingest_read_file(struct ingest_log *log, struct ingest_reader *reade
         extent->seq = ingest_reader_seq(reader);
         extent->end_offset = ingest_reader_frame_offset(reader) + ingest_disk_frame_bytes(disk);
         if (frame == NULL)
-            return true; // a gap to the end
+            return true; // a gap to the end, or to the last row
         ingest_remember_frame(log, reader, frame, stop->file_id);
     }
     return true;
@@ -173,6 +173,7 @@ static bool ingest_recover_file(struct ingest_log *log, int64_t file_id, int64_t
         .data_directory = log->data_directory,
         .file_id = file_id,
         .byte_limit = INT64_MAX,
+        .seq_hi = seq_limit == INGEST_NO_LIMIT ? 0 : seq_limit,
         .seq_from = log->sealed_seq,
     };
     struct ingest_stop stop = {.file_id = file_id, .seq = seq_lo, .seq_limit = seq_limit};
@@ -296,6 +297,7 @@ static bool ingest_recover_bulks(struct ingest_log *log, const struct ingest_lis
 bool ingest_recover(struct ingest_log *log, struct err *err)
 {
     struct ingest_listing listing CLEANUP(ingest_listing_clear) = {0};
+    log->writer.spare_count = 0; // of a try before this one
     TRY(ingest_list(log, &listing, err));
     bool is_found;
     struct segment_log_file last = {0};

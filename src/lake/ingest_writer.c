@@ -296,6 +296,30 @@ bool ingest_writer_write(struct ingest_writer *writer, struct ingest_outgoing **
     return true;
 }
 
+bool ingest_writer_revoke(struct ingest_writer *writer, struct err *err)
+{
+    ASSERT(writer->fd >= 0);
+    ASSERT(writer->is_abandoned);
+    static const struct ingest_disk_frame none; // no frame begins like this
+    bool is_revoked = pwrite(writer->fd, &none, sizeof none, (off_t)writer->offset) ==
+                      (ssize_t)sizeof none;
+    if (!is_revoked)
+        (void)err_set_errno(err, "overwrite a refused batch");
+    // Best effort: a kill needs no sync, and this file has just refused one.
+    (void)fdatasync(writer->fd);
+    if (writer->seq > writer->file_seq_lo)
+        return is_revoked;
+    char path[INGEST_PATH_CHARS];
+    ingest_disk_log_path(writer->data_directory, writer->file_id, path);
+    if (unlink(path) == 0 || errno == ENOENT)
+        is_revoked = true;
+    else if (!is_revoked)
+        (void)err_set_errno(err, "remove %s", path);
+    struct err ignored = {0}; // best effort as above
+    (void)!file_sync_parent(path, &ignored);
+    return is_revoked;
+}
+
 void ingest_writer_describe(const struct ingest_writer *writer, bool *ret_has_rows,
                             struct segment_log_file *ret_file)
 {
@@ -334,6 +358,8 @@ bool ingest_writer_recycle(struct ingest_writer *writer, int64_t file_id, struct
     ingest_writer_spare_path(writer, name, spare_path);
     if (rename(path, spare_path) != 0)
         return err_set_errno(err, "rename %s", path);
+    // Before the catalog forgets the file: else its old name could be back after a power cut.
+    TRY(file_sync_parent(path, err));
     writer->spares[writer->spare_count++] = name;
     return true;
 }

@@ -63,6 +63,11 @@ NODISCARD bool ingest_writer_open(struct ingest_writer *writer, int64_t size_byt
 NODISCARD bool ingest_writer_write(struct ingest_writer *writer, struct ingest_outgoing **frames,
                                    size_t frame_count, struct err *err);
 
+// After a failure of it: overwrites the header of the group's first frame, and removes the file
+// when it has no rows. True when one of the two worked, so that no reader meets the group again.
+// May be repeated.
+NODISCARD bool ingest_writer_revoke(struct ingest_writer *writer, struct err *err);
+
 // What to tell the catalog about the open file; *ret_has_rows false when there is nothing to tell.
 void ingest_writer_describe(const struct ingest_writer *writer, bool *ret_has_rows,
                             struct segment_log_file *ret_file);
@@ -71,7 +76,7 @@ void ingest_writer_leave(struct ingest_writer *writer);
 
 // One spare file more, when there is none.
 NODISCARD bool ingest_writer_prepare(struct ingest_writer *writer, struct err *err);
-// A sealed file becomes a spare one or goes. A missing one is fine.
+// A sealed file becomes a spare one or goes, durably. A missing one is fine.
 NODISCARD bool ingest_writer_recycle(struct ingest_writer *writer, int64_t file_id,
                                      struct err *err);
 

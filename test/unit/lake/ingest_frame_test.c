@@ -185,6 +185,54 @@ static void test_reads_what_was_written(void **state)
     assert_done(read_pieces(fixture, INGEST_BLOCK_BYTES, 0, 0, 0, &fact));
 }
 
+// Reads the pieces of a file of which the catalog says how far it goes; returns their number.
+static int count_pieces(struct fixture *fixture, int64_t byte_limit, int64_t seq_hi,
+                        int64_t seq_from, struct err *err)
+{
+    const struct ingest_reader_options options = {
+        .data_directory = fixture->directory,
+        .file_id = 1,
+        .byte_limit = byte_limit,
+        .seq_hi = seq_hi,
+        .seq_from = seq_from,
+    };
+    struct ingest_reader *reader CLEANUP(ingest_reader_close) = NULL;
+    assert_true(ingest_reader_open(&options, &reader, err));
+    struct ingest_piece piece;
+    bool is_found = true;
+    int count = 0;
+    while (ingest_reader_next(reader, &is_found, &piece, err) && is_found)
+        count++;
+    return count;
+}
+
+static void test_a_wrong_extent_is_corrupt(void **state)
+{
+    struct fixture *fixture = *state;
+    write_frames(fixture);
+    struct err err = {0};
+    assert_int_equal(count_pieces(fixture, fixture->ends[2], 8, 0, &err), CHUNK_COUNT);
+    assert_int_equal(err.kind, ERR_NONE);
+    // Past bytes that are not the file's.
+    assert_int_equal(count_pieces(fixture, FILE_BYTES, 8, 0, &err), CHUNK_COUNT);
+    assert_int_equal(err.kind, ERR_NONE);
+    // The limit hides the last frame: every piece before it is given.
+    assert_int_equal(count_pieces(fixture, fixture->ends[1], 8, 0, &err), 3);
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    assert_non_null(strstr(err.message, "with seq 4 and not 8: events from seq 5 on cannot be"));
+    err_clear(&err);
+    assert_int_equal(count_pieces(fixture, fixture->ends[1], 8, 4, &err), 0);
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+    assert_int_equal(count_pieces(fixture, INGEST_BLOCK_BYTES, 8, 0, &err), 0);
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    err_clear(&err);
+    // A frame that reaches over the last row is not given.
+    assert_int_equal(count_pieces(fixture, fixture->ends[2], 6, 0, &err), 3);
+    assert_int_equal(err.kind, ERR_CORRUPT);
+    assert_non_null(strstr(err.message, "with seq 8 and not 6: events from seq 5 on cannot be"));
+}
+
 static void test_gives_key_and_answer(void **state)
 {
     struct fixture *fixture = *state;
@@ -425,6 +473,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_reads_what_was_written, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_wrong_extent_is_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(test_gives_key_and_answer, setup, teardown),
         cmocka_unit_test_setup_teardown(test_starts_behind_a_seal_point, setup, teardown),
         cmocka_unit_test_setup_teardown(test_refuses_every_flipped_byte, setup, teardown),
