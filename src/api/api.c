@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Opening and closing, and the way of a request:
 //
-//   head      match the route; ingest authenticates here and refuses before the body comes
+//   head      match the route; ingest authenticates here and refuses before the body comes, and so
+//             does every call whose client waits to be asked for the body
 //   body      kept (JSON calls) or streamed into the batch (ingest)
 //   complete  authenticate -> INLINE: run, reply
 //                          -> DEFERRED: suspend, queue; a writer thread runs, replies, resumes
+//                          -> BUCKET: reply, or as DEFERRED for a file not read yet
 //                          -> STREAMED: suspend, submit; the committer replies, resumes
 //   ended     free, count, log
 //
@@ -16,6 +18,7 @@
 #include <unistd.h>
 
 #include "api/api_auth.h"
+#include "api/api_digests.h"
 #include "api/api_executor.h"
 #include "api/api_reply.h"
 #include "base/check.h"
@@ -31,6 +34,11 @@ static bool api_is_streamed(const struct api_call *call)
     return call->match.route != NULL && call->match.route->mode == API_MODE_STREAMED;
 }
 
+static bool api_is_bucket(const struct api_call *call)
+{
+    return call->match.route != NULL && call->match.route->mode == API_MODE_BUCKET;
+}
+
 static void api_return_catalog(struct api_call *call)
 {
     if (call->handle.catalog == NULL)
@@ -43,46 +51,6 @@ static void api_refuse_now(struct api_call *call, const struct err *err)
 {
     api_stage_failure(call, err);
     api_send(call);
-}
-
-static void api_head(struct http_request *request, void *context)
-{
-    struct api *api = context;
-    struct arena *arena = http_arena(request);
-    struct api_call *call = arena_alloc(arena, sizeof *call);
-    call->api = api;
-    call->request = request;
-    call->arena = arena;
-    call->now_ms = clock_wall_ms(api->config.clock);
-    call->started_boot_ms = clock_boot_ms(api->config.clock);
-    buf_init(&call->body, (size_t)api->config.settings.body_bytes);
-    buf_init(&call->reply, API_REPLY_BYTES_MAX);
-    json_text_init(&call->json, &call->reply);
-    http_set_state(request, call);
-    api_route_match(http_method(request), http_path(request), &call->match);
-    if (!api_is_streamed(call)) {
-        http_set_body_limit(request, api->config.settings.body_bytes);
-        return;
-    }
-    http_set_body_limit(request, api->config.settings.ingest_body_bytes);
-    struct err err;
-    const bool is_wanted = api_authenticate(call, &err) && api_ingest_head(call, &err);
-    api_return_catalog(call);
-    if (!is_wanted)
-        api_refuse_now(call, &err);
-}
-
-static void api_body(struct http_request *request, struct slice bytes, void *context)
-{
-    (void)context;
-    struct api_call *call = http_state(request);
-    if (!api_is_streamed(call)) {
-        buf_append(&call->body, bytes);
-        return;
-    }
-    struct err err;
-    if (!api_ingest_body(call, bytes, &err))
-        api_refuse_now(call, &err);
 }
 
 // A path that no row has, or a method that the path does not take.
@@ -116,6 +84,70 @@ static bool api_check_encoding(struct api_call *call, struct err *err)
     return api_refuse(call, err, 415, "Unsupported content encoding");
 }
 
+// Judges a call by its head. True: it may run; false: it has its reply. Twice is no harm.
+static bool api_admit(struct api_call *call)
+{
+    struct err err;
+    if (call->match.route == NULL) {
+        api_reply_unmatched(call);
+        return false;
+    }
+    if (api_is_bucket(call)) {
+        const bool is_served = api_bucket_serve(call);
+        api_return_catalog(call);
+        return !is_served;
+    }
+    if (api_check_encoding(call, &err) && api_authenticate(call, &err))
+        return true;
+    api_return_catalog(call);
+    api_refuse_now(call, &err);
+    return false;
+}
+
+static void api_head(struct http_request *request, void *context)
+{
+    struct api *api = context;
+    struct arena *arena = http_arena(request);
+    struct api_call *call = arena_alloc(arena, sizeof *call);
+    call->api = api;
+    call->request = request;
+    call->arena = arena;
+    call->now_ms = clock_wall_ms(api->config.clock);
+    call->started_boot_ms = clock_boot_ms(api->config.clock);
+    buf_init(&call->body, (size_t)api->config.settings.body_bytes);
+    buf_init(&call->reply, API_REPLY_BYTES_MAX);
+    json_text_init(&call->json, &call->reply);
+    http_set_state(request, call);
+    api_route_match(http_method(request), http_path(request), &call->match);
+    if (!api_is_streamed(call)) {
+        http_set_body_limit(request, api->config.settings.body_bytes);
+        if (http_expects_continue(request) && api_admit(call))
+            api_return_catalog(call);
+        return;
+    }
+    http_set_body_limit(request, api->config.settings.ingest_body_bytes);
+    struct err err;
+    const bool is_wanted = api_authenticate(call, &err) && api_ingest_head(call, &err);
+    api_return_catalog(call);
+    if (!is_wanted)
+        api_refuse_now(call, &err);
+}
+
+static size_t api_body(struct http_request *request, struct slice bytes, void *context)
+{
+    (void)context;
+    struct api_call *call = http_state(request);
+    if (!api_is_streamed(call)) {
+        buf_append(&call->body, bytes);
+        return bytes.size_bytes;
+    }
+    struct err err;
+    size_t taken_bytes = 0;
+    if (!api_ingest_body(call, bytes, &taken_bytes, &err))
+        api_refuse_now(call, &err);
+    return taken_bytes;
+}
+
 // Stages the handler's reply.
 static void api_run(struct api_call *call)
 {
@@ -134,9 +166,13 @@ static void api_run_deferred(void *item, struct catalog *catalog)
     }
     ASSERT(call->catalog == NULL);
     call->catalog = catalog;
-    api_run(call);
+    if (api_is_bucket(call)) {
+        api_bucket_read_and_serve(call);
+    } else {
+        api_run(call);
+        api_send(call);
+    }
     call->catalog = NULL;
-    api_send(call);
     http_resume(call->request);
 }
 
@@ -161,42 +197,34 @@ static void api_complete_streamed(struct api_call *call)
         api_refuse_now(call, &err);
 }
 
+static void api_refuse_overload(struct api_call *call)
+{
+    if (api_is_bucket(call)) {
+        api_bucket_overloaded(call);
+        return;
+    }
+    call->failure = "the queue for writers is full";
+    api_stage_error(call, 503, "Overloaded");
+    api_send(call);
+}
+
 static void api_complete(struct http_request *request, void *context)
 {
     (void)context;
     struct api_call *call = http_state(request);
-    if (call->match.route == NULL) {
-        api_reply_unmatched(call);
-        return;
-    }
-    struct err err;
-    switch (call->match.route->mode) {
-    case API_MODE_STREAMED:
+    if (api_is_streamed(call)) {
         api_complete_streamed(call);
         return;
-    case API_MODE_BUCKET:
-        api_bucket_serve(call);
-        api_return_catalog(call);
-        return;
-    case API_MODE_INLINE:
-    case API_MODE_DEFERRED:
-        break;
     }
-    const bool is_welcome = api_check_encoding(call, &err) && api_authenticate(call, &err);
-    if (!is_welcome) {
+    if (!api_admit(call))
+        return;
+    if (call->match.route->mode == API_MODE_DEFERRED || api_is_bucket(call)) {
         api_return_catalog(call);
-        api_refuse_now(call, &err);
+        if (!api_defer(call))
+            api_refuse_overload(call);
         return;
     }
-    if (call->match.route->mode == API_MODE_DEFERRED) {
-        api_return_catalog(call);
-        if (api_defer(call))
-            return;
-        call->failure = "the queue for writers is full";
-        api_stage_error(call, 503, "Overloaded");
-        api_send(call);
-        return;
-    }
+    ASSERT(call->match.route->mode == API_MODE_INLINE);
     api_run(call);
     api_return_catalog(call);
     api_send(call);
@@ -309,10 +337,21 @@ static bool api_set_base_urls(struct api *api, struct err *err)
     return true;
 }
 
+// What a proxy may have in an absolute-form target: the base URLs without their scheme.
+static const char *const *api_authorities(struct api *api)
+{
+    const size_t count = api->base_urls.count;
+    const char **authorities = arena_alloc_array(&api->arena, count, sizeof *authorities);
+    for (size_t i = 0; i < count; i++)
+        authorities[i] = strstr(api->base_urls.items[i], "://") + strlen("://");
+    return authorities;
+}
+
 static bool api_start(struct api *api, struct err *err)
 {
     const struct api_settings *settings = &api->config.settings;
     TRY(api_set_base_urls(api, err));
+    api->digests = api_digests_new();
     api->handles = api_handles_new(api->config.catalog_path);
     const struct api_executor_config executor = {
         .catalog_path = api->config.catalog_path,
@@ -327,6 +366,8 @@ static bool api_start(struct api *api, struct err *err)
         .limits = settings->http,
         .tls_certificate_pem = api->config.tls_certificate_pem,
         .tls_key_pem = api->config.tls_key_pem,
+        .authorities = api_authorities(api),
+        .authority_count = api->base_urls.count,
         .handler =
             {
                 .context = api,
@@ -366,6 +407,7 @@ void api_close(struct api **api, int64_t drain_ms)
     http_server_close(&closing->server, drain_ms);
     api_executor_close(&closing->executor);
     api_handles_free(&closing->handles);
+    api_digests_free(&closing->digests);
     if (closing->config.listen_fd >= 0)
         (void)close(closing->config.listen_fd);
     arena_clear(&closing->arena);

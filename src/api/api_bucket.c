@@ -3,20 +3,26 @@
 // and what each failure is called:
 //
 //   form of the query, signature for the received Host or one of our base URLs
-//   SignatureDoesNotMatch expiry, then the token that made the URL AccessDenied the job that
-//   published the file, then the file                                NoSuchKey
+//                                                        SignatureDoesNotMatch
+//   expiry, then the token that made the URL             AccessDenied
+//   the job that published the file, then the file       NoSuchKey
+//   the file's SHA-256, which must be the published one  InternalError
 //
-// A download that has begun is not checked again.
+// The hash is read once per file (api_digests.h), by a writer thread: api_bucket_serve leaves a
+// file that is not known yet to api_bucket_read_and_serve, which starts anew. A download that has
+// begun is not checked again.
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
 
+#include "api/api_digests.h"
 #include "api/api_media.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"
 #include "base/check.h"
 #include "base/civil.h"
+#include "base/hash.h"
 #include "net/sigv4.h"
 #include "store/store.h"
 
@@ -199,20 +205,86 @@ static void api_send_range(struct api_call *call, const struct api_object *objec
     http_reply_file(call->request, 200, object->fd, 0, object->size_bytes);
 }
 
-void api_bucket_serve(struct api_call *call)
+static void api_bucket_refuse(struct api_call *call, const struct err *err)
+{
+    api_stage_failure(call, err); // decides the status, keeps the reason for the log
+    api_bucket_fail(call, call->status, call->status >= 500 ? API_TEXT_INTERNAL : err->message);
+}
+
+// The job's id is a part of the key; empty for a key without one.
+static struct slice api_job_of_key(const char *key)
+{
+    static const char name[] = "/job_id=";
+    const char *part = strstr(key, name);
+    if (part == NULL)
+        return slice_of(NULL, 0);
+    const char *id = part + sizeof name - 1;
+    return slice_of(id, strcspn(id, "/"));
+}
+
+static bool api_check_digest(const struct api_object *object, const uint8_t digest[SHA256_BYTES],
+                             struct err *err)
+{
+    uint8_t published[SHA256_BYTES];
+    if (hex_decode(slice_text(object->file.sha256), published, sizeof published) &&
+        memcmp(published, digest, sizeof published) == 0)
+        return true;
+    const struct slice job_id = api_job_of_key(object->file.key);
+    return err_set(err, ERR_CORRUPT, "job %.*s: export file %s has another SHA-256 than published",
+                   (int)job_id.size_bytes, slice_chars(job_id), object->file.key);
+}
+
+static bool api_bucket_verify(const struct api_call *call, const struct api_object *object,
+                              bool is_known, uint8_t digest[SHA256_BYTES], struct err *err)
+{
+    if (!is_known && !api_digests_read(call->api->digests, object->fd, digest, err))
+        return err_wrap(err, "export file %s", object->file.key);
+    return api_check_digest(object, digest, err);
+}
+
+// False: nothing was answered, since the file would have to be read.
+static bool api_bucket_answer(struct api_call *call, bool may_read)
 {
     struct err err;
     struct api_object object = {.fd = -1};
     if (!api_bucket_open(call, &object, &err)) {
-        api_stage_failure(call, &err); // decides the status, keeps the reason for the log
-        api_bucket_fail(call, call->status, call->status >= 500 ? API_TEXT_INTERNAL : err.message);
-        return;
+        api_bucket_refuse(call, &err);
+        return true;
     }
     if (api_etag_list_has(http_header(call->request, "If-None-Match", NULL), object.etag)) {
         (void)close(object.fd);
         http_add_header(call->request, "ETag", object.etag);
         http_reply(call->request, 304, slice_of(NULL, 0));
-        return;
+        return true;
+    }
+    uint8_t digest[SHA256_BYTES];
+    const bool is_known = api_digests_find(call->api->digests, object.fd, digest);
+    if (!is_known && !may_read) {
+        (void)close(object.fd);
+        return false;
+    }
+    if (!api_bucket_verify(call, &object, is_known, digest, &err)) {
+        (void)close(object.fd);
+        api_bucket_refuse(call, &err);
+        return true;
     }
     api_send_range(call, &object, api_wanted_range(call, &object));
+    return true;
+}
+
+bool api_bucket_serve(struct api_call *call)
+{
+    return api_bucket_answer(call, false);
+}
+
+void api_bucket_read_and_serve(struct api_call *call)
+{
+    const bool is_answered = api_bucket_answer(call, true);
+    ASSERT(is_answered);
+}
+
+void api_bucket_overloaded(struct api_call *call)
+{
+    call->failure = "the queue for writers is full";
+    api_bucket_fail(call, 503, "Overloaded");
 }

@@ -12,6 +12,11 @@
 
 #define API_KEY_CHARS_MAX ((size_t)128)
 #define API_GUNZIP_PIECE  ((size_t)32 * 1024)
+// A piece of a gzip body can become a thousand times as long. After this much the thread's other
+// connections have their turn: a millisecond of checking lines.
+#define API_GUNZIP_TURN_BYTES ((size_t)256 * 1024)
+// Blank lines cost time and give nothing to bound by. No file that somebody meant has this many.
+#define API_BLANK_BYTES_MAX ((int64_t)2 * 1024 * 1024)
 // The log keeps larger batches in files of their own, and ending one waits for the disk.
 #define API_INGEST_SMALL_BYTES ((int64_t)1024 * 1024)
 
@@ -20,6 +25,7 @@ struct api_ingest {
     struct gunzip *gunzip; // NULL: the body is plain
     bool has_body;
     int64_t decoded_bytes;
+    int64_t blank_bytes; // that came in a row, in whole pieces
 };
 
 static const char *const api_ingest_types[] = {
@@ -36,6 +42,8 @@ static bool api_check_media_type(struct api_call *call, struct err *err)
         if (api_media_type_is(type, api_ingest_types[i]))
             return true;
     }
+    if (count > 1)
+        return api_refuse(call, err, 400, "Duplicate header: Content-Type");
     return api_refuse(call, err, 415, "Unsupported media type");
 }
 
@@ -126,6 +134,27 @@ bool api_ingest_head(struct api_call *call, struct err *err)
         call, ingest_batch_begin(call->api->config.log, &spec, &call->ingest->batch, err), err);
 }
 
+static bool api_is_blank(struct slice bytes)
+{
+    const char *chars = slice_chars(bytes);
+    size_t at = 0;
+    while (at < bytes.size_bytes &&
+           (chars[at] == '\n' || chars[at] == '\r' || chars[at] == ' ' || chars[at] == '\t'))
+        at++;
+    return at == bytes.size_bytes;
+}
+
+static bool api_check_blanks(struct api_call *call, struct slice bytes, struct err *err)
+{
+    struct api_ingest *ingest = call->ingest;
+    ingest->blank_bytes = api_is_blank(bytes) ? ingest->blank_bytes + (int64_t)bytes.size_bytes : 0;
+    if (ingest->blank_bytes <= API_BLANK_BYTES_MAX)
+        return true;
+    return api_refuse(call, err, 400,
+                      ingest->blank_bytes == ingest->decoded_bytes ? "No events in request"
+                                                                   : "Too many blank lines");
+}
+
 static bool api_ingest_write(struct api_call *call, struct slice bytes, struct err *err)
 {
     struct api_ingest *ingest = call->ingest;
@@ -134,27 +163,41 @@ static bool api_ingest_write(struct api_call *call, struct slice bytes, struct e
         return api_refuse(call, err, 413,
                           ingest->gunzip == NULL ? "Request body too large"
                                                  : "Decompressed body too large");
+    TRY(api_check_blanks(call, bytes, err));
     return api_from_log(call, ingest_batch_write(ingest->batch, bytes, err), err);
 }
 
-static bool api_ingest_gunzip(struct api_call *call, struct slice bytes, struct err *err)
+// What the decoder holds back after its input is little, and comes out at once.
+static bool api_ingest_gunzip(struct api_call *call, struct slice *bytes, struct err *err)
 {
     uint8_t decoded[API_GUNZIP_PIECE];
     size_t decoded_size = 0;
+    size_t turn_bytes = 0;
     do {
-        TRY(gunzip_next(call->ingest->gunzip, &bytes, decoded, sizeof decoded, &decoded_size, err));
+        TRY(gunzip_next(call->ingest->gunzip, bytes, decoded, sizeof decoded, &decoded_size, err));
         if (decoded_size > 0)
             TRY(api_ingest_write(call, slice_of(decoded, decoded_size), err));
-    } while (!slice_is_empty(bytes) || decoded_size > 0);
+        turn_bytes += decoded_size;
+        if (turn_bytes >= API_GUNZIP_TURN_BYTES && !slice_is_empty(*bytes))
+            return true;
+    } while (!slice_is_empty(*bytes) || decoded_size > 0);
     return true;
 }
 
-bool api_ingest_body(struct api_call *call, struct slice bytes, struct err *err)
+bool api_ingest_body(struct api_call *call, struct slice bytes, size_t *ret_taken_bytes,
+                     struct err *err)
 {
     ASSERT(call->ingest != NULL);
     call->ingest->has_body = true;
-    return call->ingest->gunzip == NULL ? api_ingest_write(call, bytes, err)
-                                        : api_ingest_gunzip(call, bytes, err);
+    struct slice left = {0};
+    if (call->ingest->gunzip == NULL) {
+        TRY(api_ingest_write(call, bytes, err));
+    } else {
+        left = bytes;
+        TRY(api_ingest_gunzip(call, &left, err));
+    }
+    *ret_taken_bytes = bytes.size_bytes - left.size_bytes;
+    return true;
 }
 
 // On the committer's thread.

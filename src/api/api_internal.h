@@ -14,20 +14,32 @@
 #include "catalog/tenants.h"
 #include "catalog/topics.h"
 
+struct api_digests;
 struct api_executor;
 struct api_ingest;
 
 #define API_STATUS_CLASSES ((size_t)6) // index: status / 100
 
+// What /readyz saw last: the log counts its failures and its batches, but does not say which came
+// last. Two pages at a time may mix what they saw, which the next one puts right.
+struct api_log_seen {
+    atomic_int_fast64_t failure_count;
+    atomic_int_fast64_t batch_count; // when failure_count was new
+    atomic_int_fast64_t at_boot_ms;  // same
+};
+
 struct api {
     struct api_config config;
-    // Without a slash at the end. The first one mints; with none given, what the client called mints.
+    // Without a slash at the end. The first one mints; with none given, what the client called
+    // mints.
     struct option_list base_urls;
     bool has_base_url;
-    struct arena arena;           // texts of base_urls
+    struct arena arena; // texts of base_urls
     struct api_handles *handles;
     struct api_executor *executor;
+    struct api_digests *digests; // of the bucket's files
     struct http_server *server;
+    struct api_log_seen log_seen;
     atomic_int_fast64_t gzip_count;       // gzip bodies in progress
     atomic_uint_fast64_t *request_counts; // [route, one more for "no route"][status class]
     int64_t started_at_ms;
@@ -74,7 +86,8 @@ NODISCARD bool api_call_object(struct api_call *call, const struct json_node **r
 // "Invalid type: string expected".
 NODISCARD bool api_call_text_member(struct api_call *call, const struct json_node *object,
                                     const char *name, struct slice *ret_text, struct err *err);
-// http(s)://HOST[:PORT] for URLs in replies: the first configured one, else as the client called us.
+// http(s)://HOST[:PORT] for URLs in replies: the first configured one, else as the client called
+// us.
 const char *api_base_url(const struct api_call *call);
 
 // A query parameter that may come once at most: "Duplicate parameter: NAME", "Invalid parameter:
@@ -118,7 +131,9 @@ bool api_openapi(struct api_call *call, struct err *err);
 // --- Ingest streams its body, so it has a part in each step (api_ingest.c).
 
 bool api_ingest_head(struct api_call *call, struct err *err);
-bool api_ingest_body(struct api_call *call, struct slice bytes, struct err *err);
+// Takes as much of the piece as may be decoded in one go; called again with the rest.
+bool api_ingest_body(struct api_call *call, struct slice bytes, size_t *ret_taken_bytes,
+                     struct err *err);
 // Suspends the connection when it returns true; the reply follows from the committer.
 bool api_ingest_complete(struct api_call *call, struct err *err);
 // Whether completing would keep its thread waiting for the disk.
@@ -128,4 +143,9 @@ void api_ingest_finish(struct api_call *call);
 void api_ingest_ended(struct api_call *call);
 
 // --- The hosted bucket replies by itself (api_bucket.c).
-void api_bucket_serve(struct api_call *call);
+
+// False: the file must be read before it is served, and nothing was answered.
+NODISCARD bool api_bucket_serve(struct api_call *call);
+// The whole way again, on a writer thread.
+void api_bucket_read_and_serve(struct api_call *call);
+void api_bucket_overloaded(struct api_call *call);

@@ -3,10 +3,16 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "api/api_digests.h"
 #include "api/api_executor.h"
 #include "api/api_reply.h"
 #include "base/check.h"
+#include "catalog/segments.h"
 #include "lake/ingest_log.h"
+
+// A server that is not ready gets no batches from its balancer, so it would never see that its disk
+// works again: after this time without a failure the next batch finds out.
+#define API_LOG_FAILURE_MS INT64_C(30000)
 
 bool api_healthz(struct api_call *call, struct err *err)
 {
@@ -32,6 +38,29 @@ static bool api_check_log(const struct api_call *call, struct err *err)
     return true;
 }
 
+// Fails when the log has failed since it was last seen here, until it acknowledges a batch.
+static bool api_check_log_writes(const struct api_call *call, struct err *err)
+{
+    struct api_log_seen *seen = &call->api->log_seen;
+    const int64_t now_boot_ms = clock_boot_ms(call->api->config.clock);
+    const int64_t batch_count = ingest_log_stats(call->api->config.log).batch_count;
+    int64_t failure_count = 0;
+    struct err failure = {0};
+    ingest_log_last_failure(call->api->config.log, &failure_count, &failure);
+    if (failure_count == 0)
+        return true;
+    if (atomic_load(&seen->failure_count) != failure_count) {
+        atomic_store(&seen->batch_count, batch_count);
+        atomic_store(&seen->at_boot_ms, now_boot_ms);
+        atomic_store(&seen->failure_count, failure_count);
+    }
+    if (batch_count != atomic_load(&seen->batch_count) ||
+        now_boot_ms - atomic_load(&seen->at_boot_ms) >= API_LOG_FAILURE_MS)
+        return true;
+    return err_set(err, failure.kind == ERR_FULL ? ERR_FULL : ERR_IO, "ingest log: %s",
+                   failure.message);
+}
+
 static bool api_check_catalog(struct api_call *call, struct err *err)
 {
     bool is_changed;
@@ -53,7 +82,8 @@ bool api_readyz(struct api_call *call, struct err *err)
 {
     json_text_open(&call->json, '{');
     api_write_readiness(call, "catalog", api_check_catalog(call, err), err);
-    api_write_readiness(call, "log", api_check_log(call, err), err);
+    const bool takes_batches = api_check_log(call, err) && api_check_log_writes(call, err);
+    api_write_readiness(call, "log", takes_batches, err);
     json_text_member_text(&call->json, "status", call->status == 200 ? "ready" : "unavailable");
     json_text_close(&call->json, '}');
     return true;
@@ -106,6 +136,18 @@ static void api_write_ingest_metrics(struct api_call *call)
     api_metric_number(text, "ingest_last_seq", ingest_log_last_seq(call->api->config.log));
 }
 
+// Left out when the catalog cannot be asked: the other numbers matter the more then.
+static void api_write_seal_metric(struct api_call *call)
+{
+    struct err err;
+    int64_t sealed_seq = 0;
+    if (!api_call_catalog(call, &err) || !segment_seal_point(call->catalog, &sealed_seq, &err))
+        return;
+    api_metric(&call->reply, "lake_sealed_seq", "gauge",
+               "Events up to this sequence number are in segments");
+    api_metric_number(&call->reply, "lake_sealed_seq", sealed_seq);
+}
+
 bool api_metrics(struct api_call *call, struct err *err)
 {
     (void)err;
@@ -113,6 +155,11 @@ bool api_metrics(struct api_call *call, struct err *err)
     call->content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     api_write_request_metrics(call);
     api_write_ingest_metrics(call);
+    api_write_seal_metric(call);
+    api_metric(text, "bucket_files_verified", "counter",
+               "Export files that were read to check their hash");
+    api_metric_number(text, "bucket_files_verified_total",
+                      api_digests_read_count(call->api->digests));
     api_metric(text, "api_writers_waiting", "gauge", "Calls that wait for a writer thread");
     api_metric_number(text, "api_writers_waiting",
                       (int64_t)api_executor_waiting(call->api->executor));

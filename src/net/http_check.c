@@ -8,7 +8,8 @@
 #include "net/http_server.h"
 
 #define HTTP_VERSION_CHARS    ((size_t)8)
-#define HTTP_FIELD_BYTES_MAX  ((size_t)8192)
+#define HTTP_FIELD_BYTES_MAX  ((size_t)8192) // of one header line without its end
+#define HTTP_FIELD_COLON      ((size_t)2)    // ": "
 #define HTTP_REQUEST_ID_CHARS ((size_t)64)
 #define HTTP_LINE_END_BYTES   ((uintptr_t)2)
 #define HTTP_CLOSES           true
@@ -123,7 +124,8 @@ static bool http_check_sizes(const struct http_head *head, const struct http_lim
         return http_refuse(ret_refusal, 431, "Header fields too large", HTTP_CLOSES);
     for (size_t i = 0; i < head->field_count; i++) {
         const struct http_field *field = &head->fields[i];
-        if (field->name.size_bytes + field->value.size_bytes > HTTP_FIELD_BYTES_MAX)
+        if (field->name.size_bytes + HTTP_FIELD_COLON + field->value.size_bytes >
+            HTTP_FIELD_BYTES_MAX)
             return http_refuse(ret_refusal, 431, "Header field too large", HTTP_CLOSES);
     }
     return true;

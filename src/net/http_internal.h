@@ -31,6 +31,8 @@ struct http_server {
     struct MHD_Daemon *daemon;
     struct http_limits limits;
     struct http_handler handler;
+    const char *const *authorities;
+    size_t authority_count;
     bool is_tls;
     int listen_fd;
     struct wake wake; // of the keeper

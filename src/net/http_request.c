@@ -173,6 +173,11 @@ int64_t http_body_size(const struct http_request *request)
     return request->framing.length_bytes;
 }
 
+bool http_expects_continue(const struct http_request *request)
+{
+    return request->framing.expects_continue;
+}
+
 void http_set_state(struct http_request *request, void *state)
 {
     request->state = state;

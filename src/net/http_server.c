@@ -11,10 +11,16 @@
 // (and is what keeps "100 Continue" back), and in the last one; never between. So a reply that is
 // ready early waits for the last call unless a body is outstanding.
 //
-// Other traps of 0.9.75: suspending twice, or while a piece of a chunked body is handled, corrupts
-// its lists, so we suspend in the last call only; it stores each query parameter in the
-// connection's memory and spins when that is full, so we cut the query off before it looks (we
-// parse our own copy).
+// Other traps of 0.9.75:
+// - A connection that is suspended must not be suspended again: that corrupts the library's lists.
+//   While a body is handled it may call again for the rest of its buffer after a suspension, unless
+//   bytes of the piece were left to it. So we suspend in the last call, and to give others a turn
+//   (http_yield), where bytes are left and the resumption follows at once.
+// - Bytes that are left without a suspension stay until the client sends more: maybe for ever.
+// - It stores each query parameter in the connection's memory and spins when that is full, so we
+//   cut the query off before it looks (we parse our own copy).
+// - Its strictness (MHD_OPTION_STRICT_FOR_CLIENT) does not reach chunks: bare LF and extensions of
+//   any length pass, and nothing of them is seen here.
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <string.h>
@@ -189,8 +195,13 @@ static bool http_read_head(struct http_request *request, struct http_layout *lay
         .field_bytes = layout->size_bytes - line_bytes,
     };
     TRY(http_check_head(&head, &request->server->limits, &request->framing, ret_refusal));
-    TRY(http_target_parse(request->raw_target, http_header(request, "Host", NULL), &request->arena,
-                          &request->target, ret_refusal));
+    const struct http_authorities authorities = {
+        .host = http_header(request, "Host", NULL),
+        .own = request->server->authorities,
+        .own_count = request->server->authority_count,
+    };
+    TRY(http_target_parse(request->raw_target, &authorities, &request->arena, &request->target,
+                          ret_refusal));
     if (request->target.is_asterisk && !http_method_is(request->method, "OPTIONS")) {
         *ret_refusal = (struct http_refusal){400, "Invalid request target", true};
         return false;
@@ -312,9 +323,20 @@ static enum MHD_Result http_answer_outside(struct http_request *request)
     return MHD_NO;
 }
 
-static enum MHD_Result http_answer_body(struct http_request *request, struct slice bytes)
+// The library calls again with what was left when it comes by the next time, which is after the
+// thread's other connections, and at once when there are none.
+static void http_yield(struct http_request *request)
+{
+    MHD_suspend_connection(request->library);
+    MHD_resume_connection(request->library);
+}
+
+static enum MHD_Result http_answer_body(struct http_request *request, struct slice bytes,
+                                        size_t *ret_left_bytes)
 {
     const struct http_handler *handler = &request->server->handler;
+    *ret_left_bytes = 0;
+    // Bytes that come again count again: the delay was ours.
     if (!http_keeper_count(request->connection, bytes.size_bytes))
         return MHD_NO;
     if (request->has_reply) {
@@ -322,11 +344,18 @@ static enum MHD_Result http_answer_body(struct http_request *request, struct sli
         return request->discarded_bytes > HTTP_DISCARD_BYTES ? http_answer_outside(request)
                                                              : MHD_YES;
     }
-    request->body_bytes += (int64_t)bytes.size_bytes;
-    if (request->body_bytes > request->body_limit_bytes)
+    size_t taken_bytes = bytes.size_bytes;
+    if (request->body_bytes + (int64_t)bytes.size_bytes > request->body_limit_bytes)
         http_request_refuse(request, (struct http_refusal){413, "Request body too large", true});
     else if (!request->ignores_body)
-        handler->body(request, bytes, handler->context);
+        taken_bytes = handler->body(request, bytes, handler->context);
+    ASSERT(taken_bytes <= bytes.size_bytes);
+    if (request->has_reply)
+        return MHD_YES;
+    request->body_bytes += (int64_t)taken_bytes;
+    *ret_left_bytes = bytes.size_bytes - taken_bytes;
+    if (*ret_left_bytes > 0)
+        http_yield(request);
     return MHD_YES;
 }
 
@@ -365,9 +394,7 @@ static enum MHD_Result http_answer(void *context, struct MHD_Connection *library
     }
     if (*upload_bytes == 0)
         return http_answer_end(request);
-    const struct slice bytes = slice_of(upload, *upload_bytes);
-    *upload_bytes = 0;
-    return http_answer_body(request, bytes);
+    return http_answer_body(request, slice_of(upload, *upload_bytes), upload_bytes);
 }
 
 static void http_note_completed(void *context, struct MHD_Connection *library,
@@ -489,6 +516,8 @@ bool http_server_open(const struct http_server_config *config, struct http_serve
     if (server->limits.reply_stall_ms == 0)
         server->limits.reply_stall_ms = HTTP_REPLY_STALL_MS;
     server->handler = config->handler;
+    server->authorities = config->authorities;
+    server->authority_count = config->authority_count;
     server->listen_fd = config->listen_fd;
     server->is_tls = config->tls_certificate_pem != NULL;
     wake_init(&server->wake, 1);

@@ -31,8 +31,11 @@ struct http_handler {
     // The head is complete. Sets the body's limit (http_set_body_limit; 0 by default) and may reply
     // at once, which refuses the body. Query and headers live until `ended`.
     void (*head)(struct http_request *request, void *context);
-    // A piece of the body; may reply (the rest is not read). Not called after a reply.
-    void (*body)(struct http_request *request, struct slice bytes, void *context);
+    // A piece of the body. Returns how many of its bytes were taken: what is left comes again,
+    // first in the next piece, after the thread's other connections had their turn. So a handler
+    // whose work per byte is large takes no more than some milliseconds' worth. May reply: then the
+    // rest is not read, whatever is returned, and it is not called again.
+    size_t (*body)(struct http_request *request, struct slice bytes, void *context);
     // The body is complete: reply, or http_suspend and reply later.
     void (*complete)(struct http_request *request, void *context);
     // The connection is done with the request, replied or not: free what hangs on it. Always called
@@ -50,6 +53,10 @@ struct http_server_config {
     struct http_limits limits;
     const char *tls_certificate_pem; // NULL: plain HTTP
     const char *tls_key_pem;
+    // "host" or "host:port", without regard to case: what the authority of an absolute-form target
+    // may be besides the request's Host. Lives as long as the server.
+    const char *const *authorities;
+    size_t authority_count;
     struct http_handler handler;
 };
 
@@ -85,6 +92,8 @@ void http_each_query(const struct http_request *request,
 struct arena *http_arena(struct http_request *request);     // of the request
 struct slice http_peer(const struct http_request *request); // "127.0.0.1"
 int64_t http_body_size(const struct http_request *request); // Content-Length, -1: chunked or none
+// The client sends its body only when asked to: a reply from `head` spares it that.
+bool http_expects_continue(const struct http_request *request);
 
 // The handler's own state for the request.
 void http_set_state(struct http_request *request, void *state);

@@ -105,8 +105,26 @@ static bool http_target_has_fit_bytes(struct slice raw)
     return raw.size_bytes > 0;
 }
 
-// "http://host:port/path": *rest becomes "/path". False: the authority is not `host`.
-static bool http_target_strip_authority(struct slice *rest, struct slice host,
+static bool http_authority_is(struct slice authority, struct slice name)
+{
+    return authority.size_bytes == name.size_bytes && name.size_bytes > 0 &&
+           strncasecmp(authority.data, name.data, name.size_bytes) == 0;
+}
+
+static bool http_authority_is_ours(struct slice authority,
+                                   const struct http_authorities *authorities)
+{
+    if (http_authority_is(authority, authorities->host))
+        return true;
+    for (size_t i = 0; i < authorities->own_count; i++)
+        if (http_authority_is(authority, slice_text(authorities->own[i])))
+            return true;
+    return false;
+}
+
+// "http://host:port/path": *rest becomes "/path". False: the authority is not ours.
+static bool http_target_strip_authority(struct slice *rest,
+                                        const struct http_authorities *authorities,
                                         struct http_refusal *ret_refusal)
 {
     static const char *const schemes[] = {"http://", "https://"};
@@ -119,7 +137,7 @@ static bool http_target_strip_authority(struct slice *rest, struct slice host,
         size_t end = 0;
         while (end < after.size_bytes && strchr("/?", slice_chars(after)[end]) == NULL)
             end++;
-        if (end != host.size_bytes || end == 0 || strncasecmp(after.data, host.data, end) != 0)
+        if (!http_authority_is_ours(slice_part(after, 0, end), authorities))
             return http_refuse(ret_refusal, 421, "Misdirected request", true);
         *rest = slice_from(after, end);
         return true;
@@ -219,8 +237,9 @@ static bool http_target_decode_query(struct http_target *target, struct arena *a
     return true;
 }
 
-bool http_target_parse(struct slice raw, struct slice host, struct arena *arena,
-                       struct http_target *ret_target, struct http_refusal *ret_refusal)
+bool http_target_parse(struct slice raw, const struct http_authorities *authorities,
+                       struct arena *arena, struct http_target *ret_target,
+                       struct http_refusal *ret_refusal)
 {
     struct http_target target = {0};
     if (!http_target_has_fit_bytes(raw))
@@ -231,7 +250,7 @@ bool http_target_parse(struct slice raw, struct slice host, struct arena *arena,
         return true;
     }
     struct slice rest = raw;
-    if (!http_target_strip_authority(&rest, host, ret_refusal))
+    if (!http_target_strip_authority(&rest, authorities, ret_refusal))
         return false;
     const bool has_authority = rest.size_bytes < raw.size_bytes;
     const char *question = rest.size_bytes == 0 ? NULL : memchr(rest.data, '?', rest.size_bytes);

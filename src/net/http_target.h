@@ -24,9 +24,16 @@ struct http_target {
     size_t pair_count;
 };
 
-// host is the Host header, to which the authority of an absolute target must be equal. Results live
-// in arena and in raw. False: *ret_refusal says what to answer.
-bool http_target_parse(struct slice raw, struct slice host, struct arena *arena,
-                       struct http_target *ret_target, struct http_refusal *ret_refusal);
+// What the authority of an absolute target may be: the Host header, or one of our own names.
+struct http_authorities {
+    struct slice host;
+    const char *const *own;
+    size_t own_count;
+};
+
+// Results live in arena and in raw. False: *ret_refusal says what to answer.
+bool http_target_parse(struct slice raw, const struct http_authorities *authorities,
+                       struct arena *arena, struct http_target *ret_target,
+                       struct http_refusal *ret_refusal);
 
 bool http_utf8_is_valid(struct slice text);

@@ -3,6 +3,7 @@
 // refused.
 #include "api_fixture.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -234,6 +235,80 @@ static void a_file_of_another_size_is_not_served(void **state)
                "later.");
 }
 
+#define INTERNAL                                                                                   \
+    "Our product is failing to serve your request at this moment. Please try again later."
+
+static void write_byte(struct fixture *fixture, const struct download *download, char byte)
+{
+    const char *path = fixture_format(fixture, "%s/exports/%s", fixture->directory, download->key);
+    const int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, &byte, 1, 12), 1);
+    assert_int_equal(close(fd), 0);
+}
+
+static void assert_verified(struct fixture *fixture, int count)
+{
+    const struct fixture_reply reply = fixture_get(fixture, NULL, "/metrics");
+    const char *line = fixture_format(fixture, "\nmilkrun_bucket_files_verified_total %d\n", count);
+    assert_non_null(strstr(slice_chars(reply.body), line));
+}
+
+static void a_flipped_byte_is_found_before_it_is_served(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct download download = make_download(fixture);
+    static const char *const ranges[] = {NULL, "Range: bytes=0-1\r\n", "Range: bytes=99-\r\n"};
+    assert_int_equal(fetch(fixture, download.target, NULL).status, 200);
+    write_byte(fixture, &download, 'C');
+    for (size_t i = 0; i < ARRAY_COUNT(ranges); i++) {
+        const struct fixture_reply reply = fetch(fixture, download.target, ranges[i]);
+        assert_xml(fixture, &reply, 500, "InternalError", INTERNAL);
+        assert_null(strstr(slice_chars(reply.body), "0123"));
+        assert_null(strstr(slice_chars(reply.body), fixture->directory));
+        assert_null(fixture_header(fixture, &reply, "etag"));
+    }
+    const struct fixture_reply head = fixture_call(fixture, "HEAD", download.target, NULL,
+                                                   slice_of(NULL, 0));
+    assert_int_equal(head.status, 500);
+    write_byte(fixture, &download, 'c');
+    struct fixture_reply reply = fetch(fixture, download.target, NULL);
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(slice_chars(reply.body), BYTES);
+    // The first look at a file may be a HEAD or a range.
+    write_byte(fixture, &download, 'c');
+    reply = fetch(fixture, download.target, "Range: bytes=18-\r\n");
+    assert_int_equal(reply.status, 206);
+    assert_string_equal(slice_chars(reply.body), "ij");
+}
+
+static void a_file_is_read_for_its_hash_once(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct download download = make_download(fixture);
+    (void)usleep(200000); // a file of this very moment is not remembered
+    assert_verified(fixture, 0);
+    assert_int_equal(fetch(fixture, download.target,
+                           fixture_format(fixture, "If-None-Match: %s\r\n", etag_of(fixture)))
+                         .status,
+                     304);
+    assert_verified(fixture, 0); // nothing of the file was sent
+    for (int i = 0; i < 3; i++) {
+        const struct fixture_reply reply = fetch(fixture, download.target, NULL);
+        assert_string_equal(slice_chars(reply.body), BYTES);
+        assert_verified(fixture, 1);
+    }
+    assert_int_equal(fetch(fixture, download.target, "Range: bytes=3-4\r\n").status, 206);
+    assert_int_equal(fixture_call(fixture, "HEAD", download.target, NULL, slice_of(NULL, 0)).status,
+                     200);
+    assert_verified(fixture, 1);
+    write_byte(fixture, &download, 'C');
+    (void)usleep(200000);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(fetch(fixture, download.target, NULL).status, 500);
+    assert_verified(fixture, 2); // damage is remembered as well
+}
+
 static void parts_are_served(void **state)
 {
     struct fixture *fixture = *state;
@@ -291,6 +366,8 @@ int main(void)
         API_TEST(revoking_the_token_stops_its_urls),
         API_TEST(missing_files_are_404),
         API_TEST(a_file_of_another_size_is_not_served),
+        API_TEST(a_flipped_byte_is_found_before_it_is_served),
+        API_TEST(a_file_is_read_for_its_hash_once),
         API_TEST(parts_are_served),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -256,6 +256,11 @@ static void test_tls(void **state)
     http_client_open(&config, &client);
     expect_reply(client, url, 5000000, false, 200, "5000000");
     expect_reply(client, url, 5000000, true, 200, "5000000");
+    static char echo[200001];
+    memset(echo, 'x', sizeof echo - 1);
+    url_of(&tls.fixture, "https", "/sip", url);
+    expect_reply(client, url, sizeof echo - 1, false, 200, echo);
+    expect_reply(client, url, sizeof echo - 1, true, 200, echo);
     url_of(&tls.fixture, "https", "/suspend", url);
     expect_reply(client, url, 4, false, 200, "xxxx");
     url_of(&tls.fixture, "https", "/file?offset=5&size=900000", url);

@@ -18,6 +18,8 @@
 #include "base/mem.h"
 #include "base/number.h"
 
+#define FIXTURE_SIP_BYTES ((size_t)1000)
+
 struct fixture_state {
     struct buf body;
     int64_t body_bytes;
@@ -35,21 +37,31 @@ static void fixture_head(struct http_request *request, void *context)
         http_reply(request, 400, slice_text("{\"early\":true}"));
     else if (slice_equal_text(path, "/count") || slice_equal_text(path, "/midway"))
         http_set_body_limit(request, INT64_C(4) * 1024 * 1024 * 1024);
-    else if (slice_equal_text(path, "/echo") || slice_equal_text(path, "/suspend"))
+    else if (slice_equal_text(path, "/echo") || slice_equal_text(path, "/suspend") ||
+             slice_equal_text(path, "/sip") || slice_equal_text(path, "/sip-suspend") ||
+             slice_equal_text(path, "/slow"))
         http_set_body_limit(request, 1024 * 1024);
 }
 
-static void fixture_body(struct http_request *request, struct slice bytes, void *context)
+static size_t fixture_body(struct http_request *request, struct slice bytes, void *context)
 {
     struct fixture *fixture = context;
     struct fixture_state *state = http_state(request);
     const struct slice path = http_path(request);
+    atomic_fetch_add(&fixture->body_call_count, 1);
+    if (slice_starts_with(path, slice_text("/sip")) && bytes.size_bytes > FIXTURE_SIP_BYTES)
+        bytes.size_bytes = FIXTURE_SIP_BYTES;
+    if (slice_equal_text(path, "/slow")) {
+        (void)usleep(1000);
+        bytes.size_bytes = 1;
+    }
     state->body_bytes += (int64_t)bytes.size_bytes;
     atomic_fetch_add(&fixture->body_bytes, (int64_t)bytes.size_bytes);
     if (slice_equal_text(path, "/midway"))
         http_reply(request, 409, slice_text("{\"midway\":true}"));
     else if (!slice_equal_text(path, "/count"))
         buf_append(&state->body, bytes);
+    return bytes.size_bytes;
 }
 
 static void fixture_append_query(struct slice name, struct slice value, void *context)
@@ -113,15 +125,15 @@ static void fixture_complete(struct http_request *request, void *context)
     const struct slice path = http_path(request);
     if (slice_equal_text(path, "/info")) {
         fixture_reply_info(request);
-    } else if (slice_equal_text(path, "/echo")) {
+    } else if (slice_equal_text(path, "/echo") || slice_equal_text(path, "/sip")) {
         http_reply(request, 200, buf_slice(&state->body));
-    } else if (slice_equal_text(path, "/count")) {
+    } else if (slice_equal_text(path, "/count") || slice_equal_text(path, "/slow")) {
         char text[NUMBER_CHARS_MAX];
         const size_t chars = number_format_int64(state->body_bytes, text);
         http_reply(request, 200, slice_of(text, chars));
     } else if (slice_equal_text(path, "/file")) {
         fixture_reply_file(request, fixture);
-    } else if (slice_equal_text(path, "/suspend")) {
+    } else if (slice_equal_text(path, "/suspend") || slice_equal_text(path, "/sip-suspend")) {
         fixture_enqueue(fixture, request);
     } else if (!slice_equal_text(path, "/silent")) {
         http_reply(request, 200, slice_text("{\"hello\":true}"));
@@ -192,9 +204,12 @@ void fixture_open_tls(struct fixture *fixture, const struct http_limits *limits,
     memset(fixture, 0, sizeof *fixture);
     mutex_init(&fixture->lock);
     condition_init(&fixture->changed);
+    static const char *const authorities[] = {"own.example:8443"};
     struct http_server_config config = {
         .thread_count = 2,
         .limits = *limits,
+        .authorities = authorities,
+        .authority_count = 1,
         .tls_certificate_pem = certificate,
         .tls_key_pem = key,
     };

@@ -8,6 +8,9 @@
 //   /early       400 from `head`
 //   /midway      409 from the first piece of the body; 4 GiB may come
 //   /suspend     as /echo, but answered by another thread
+//   /sip         as /echo, but takes 1,000 bytes of the body at a time
+//   /sip-suspend as /sip, but answered by another thread
+//   /slow        counts the body, a byte at a time, a millisecond each
 //   /file        200 with bytes [offset, offset + size) of the fixture's file
 //   /silent      never replies
 #pragma once
@@ -29,6 +32,7 @@ struct fixture {
     _Atomic int complete_count;
     _Atomic int ended_count;
     _Atomic int64_t body_bytes;
+    _Atomic int body_call_count;
 
     struct thread worker; // answers what is suspended
     struct mutex lock;

@@ -52,6 +52,9 @@ static const struct wire_row wire_rows[] = {
     {"GET foo HTTP/1.1\r\nHost: a\r\n\r\n", 400, "Invalid request target", CLOSES},
     {"GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 421, "Misdirected request", CLOSES},
     {"GET http://a/hello HTTP/1.1\r\nHost: a\r\n\r\n", 200, "", LIVES},
+    {"GET https://OWN.example:8443/hello HTTP/1.1\r\nHost: a\r\n\r\n", 200, "", LIVES},
+    {"GET https://own.example/hello HTTP/1.1\r\nHost: a\r\n\r\n", 421, "Misdirected request",
+     CLOSES},
     {"TRACE / HTTP/1.1\r\nHost: a\r\n\r\n", 405, "Method not allowed", LIVES},
     {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204, "", LIVES},
     {"GET * HTTP/1.1\r\nHost: a\r\n\r\n", 400, "Invalid request target", CLOSES},
@@ -250,8 +253,8 @@ static void test_size_limits(void **state)
     assert_int_equal(status_with(port, "GET /", 200000, 0, version), 414);
     assert_int_equal(status_with(port, host, 100 * 2 - 2, 2, end), 200); // 99 lines and Host
     assert_int_equal(status_with(port, host, 100 * 2, 2, end), 431);
-    assert_int_equal(status_with(port, host, 8192, 8192, end), 200);
-    assert_int_equal(status_with(port, host, 8200, 8200, end), 431);
+    assert_int_equal(status_with(port, host, 8190, 8190, end), 200); // "x: " and 8,189 bytes
+    assert_int_equal(status_with(port, host, 8191, 8191, end), 431);
     assert_int_equal(status_with(port, host, 32000, 4000, end), 200);
     assert_int_equal(status_with(port, host, 33000, 4000, end), 431);
     assert_int_equal(status_with(port, host, 250000, 4000, end), 431);

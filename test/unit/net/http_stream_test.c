@@ -111,6 +111,111 @@ static void test_bytes_arrive_as_sent(void **state)
     raw_close(&client);
 }
 
+// Sends two bodies, one after the other, and wants both back.
+static void expect_echo(struct raw_client *client, const char *path, const char *bytes,
+                        size_t size_bytes, size_t chunk_bytes)
+{
+    struct raw_reply reply;
+    char head[200];
+    (void)snprintf(head, sizeof head, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n",
+                   path, size_bytes);
+    raw_send(client, head);
+    raw_send_bytes(client, bytes, size_bytes);
+    (void)snprintf(head, sizeof head,
+                   "POST %s HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", path);
+    raw_send(client, head);
+    for (size_t at = 0; at < size_bytes; at += chunk_bytes)
+        send_chunk(client, bytes + at,
+                   size_bytes - at < chunk_bytes ? size_bytes - at : chunk_bytes);
+    raw_send(client, "0\r\n\r\n");
+    for (int i = 0; i < 2; i++) {
+        raw_read(client, &reply, false);
+        assert_int_equal(reply.status, 200);
+        assert_int_equal(reply.body.size_bytes, size_bytes);
+        assert_memory_equal(reply.body.data, bytes, size_bytes);
+        raw_reply_clear(&reply);
+    }
+}
+
+// The handler leaves most of each piece for later; both requests are on their way before that.
+static void test_handlers_take_what_they_want(void **state)
+{
+    struct fixture *fixture = *state;
+    static char bytes[MIB];
+    for (size_t i = 0; i < sizeof bytes; i++)
+        bytes[i] = (char)(i * 11 % 251);
+    struct raw_client client;
+    raw_connect(&client, fixture->port);
+    const int before = atomic_load(&fixture->body_call_count);
+    expect_echo(&client, "/sip", bytes, 1001, 1001);
+    expect_echo(&client, "/sip", bytes, 30000, 1003);
+    expect_echo(&client, "/sip", bytes, 300000, 70000);
+    expect_echo(&client, "/sip-suspend", bytes, 50000, 999);
+    expect_echo(&client, "/sip-suspend", bytes, MIB, 123456);
+    assert_in_range(atomic_load(&fixture->body_call_count) - before, 2800, 6000);
+    raw_close(&client);
+}
+
+// Clients that go while bytes of theirs are left, and bodies that become too long meanwhile.
+static void test_leavers_with_bytes_left(void **state)
+{
+    struct fixture *fixture = *state;
+    static char bytes[MIB / 4];
+    struct raw_client client;
+    for (int i = 0; i < 20; i++) {
+        raw_connect(&client, fixture->port);
+        raw_send(&client, i % 2 == 0
+                              ? "POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 9000\r\n\r\n"
+                              : "POST /sip HTTP/1.1\r\nHost: a\r\nContent-Length: 900000\r\n\r\n");
+        raw_send_bytes(&client, bytes,
+                       i % 2 == 0 ? 200 : 8000); // the slow ones are read to the end
+        if (i % 4 < 2)
+            (void)usleep(5000);
+        raw_close(&client);
+    }
+    raw_connect(&client, fixture->port);
+    raw_send(&client, "POST /sip HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    for (int i = 0; i < 5; i++) {
+        char head[32];
+        (void)snprintf(head, sizeof head, "%zx\r\n", sizeof bytes);
+        if (!raw_try_send(&client, head, strlen(head)) ||
+            !raw_try_send(&client, bytes, sizeof bytes) || !raw_try_send(&client, "\r\n", 2))
+            break;
+    }
+    (void)raw_try_send(&client, "0\r\n\r\n", 5);
+    assert_int_equal(read_status(&client), 413);
+    raw_close(&client);
+    assert_true(fixture_all_ended(fixture));
+}
+
+// 3,000 bytes that take 3 s of a thread, on both threads: others are served in between.
+static void test_slow_bodies_let_others_in(void **state)
+{
+    struct fixture *fixture = *state;
+    static char bytes[3000];
+    struct raw_client slow[4];
+    for (size_t i = 0; i < ARRAY_COUNT(slow); i++) {
+        raw_connect(&slow[i], fixture->port);
+        raw_send(&slow[i], "POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 3000\r\n\r\n");
+        raw_send_bytes(&slow[i], bytes, i < 2 ? sizeof bytes : sizeof bytes - 1);
+    }
+    (void)usleep(20000);
+    const int64_t start_ms = now_ms();
+    for (int i = 0; i < 20; i++) {
+        char body[1024];
+        assert_int_equal(
+            raw_once(fixture->port, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", body, NULL), 200);
+    }
+    const int64_t others_ms = now_ms() - start_ms;
+    assert_int_equal(read_status(&slow[0]), 200);
+    const int64_t slow_ms = now_ms() - start_ms;
+    if (others_ms >= slow_ms / 2)
+        fail_msg("others %lld ms, slow one %lld ms", (long long)others_ms, (long long)slow_ms);
+    for (size_t i = 0; i < ARRAY_COUNT(slow); i++)
+        raw_close(&slow[i]);
+    assert_true(fixture_all_ended(fixture));
+}
+
 static void test_expect_continue(void **state)
 {
     struct fixture *fixture = *state;
@@ -470,6 +575,28 @@ static void test_close_cuts_what_does_not_finish(void **state)
 
 // Several processes accept from one socket; one of them ends without taking the socket from the
 // others.
+static void test_close_cuts_bytes_left(void **state)
+{
+    (void)state;
+    static struct fixture fixture;
+    static char bytes[5000];
+    const struct http_limits limits = fixture_limits();
+    fixture_open(&fixture, &limits);
+    struct raw_client slow[3];
+    for (size_t i = 0; i < ARRAY_COUNT(slow); i++) {
+        raw_connect(&slow[i], fixture.port);
+        raw_send(&slow[i], "POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 5000\r\n\r\n");
+        raw_send_bytes(&slow[i], bytes, sizeof bytes);
+    }
+    (void)usleep(20000);
+    const int64_t start_ms = now_ms();
+    fixture_close(&fixture); // drains for 1 s
+    assert_in_range(now_ms() - start_ms, 900, 3000);
+    assert_int_equal(atomic_load(&fixture.complete_count), 0);
+    for (size_t i = 0; i < ARRAY_COUNT(slow); i++)
+        raw_close(&slow[i]);
+}
+
 static void test_servers_share_a_listening_socket(void **state)
 {
     (void)state;
@@ -525,6 +652,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_big_bodies_stream_with_flat_memory, &fixture),
         cmocka_unit_test_prestate(test_bytes_arrive_as_sent, &fixture),
+        cmocka_unit_test_prestate(test_handlers_take_what_they_want, &fixture),
+        cmocka_unit_test_prestate(test_leavers_with_bytes_left, &fixture),
+        cmocka_unit_test_prestate(test_slow_bodies_let_others_in, &fixture),
         cmocka_unit_test_prestate(test_expect_continue, &fixture),
         cmocka_unit_test_prestate(test_early_reply_without_body_keeps_the_connection, &fixture),
         cmocka_unit_test_prestate(test_reply_from_the_middle_of_a_body, &fixture),
@@ -539,6 +669,7 @@ int main(void)
         cmocka_unit_test(test_slow_readers_are_cut),
         cmocka_unit_test(test_close_lets_requests_finish),
         cmocka_unit_test(test_close_cuts_what_does_not_finish),
+        cmocka_unit_test(test_close_cuts_bytes_left),
         cmocka_unit_test(test_servers_share_a_listening_socket),
         cmocka_unit_test(test_close_under_load),
     };

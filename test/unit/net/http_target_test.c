@@ -30,6 +30,11 @@ static const struct target_row rows[] = {
     {"http://host:1/x?y=2", 0, "/x"},
     {"HTTPS://HOST:1", 0, "/"},
     {"http://host:1?y", 0, "/"},
+    {"http://Own.example/x", 0, "/x"},
+    {"https://own.example:8443/x", 0, "/x"},
+    {"https://own.example:8443", 0, "/"},
+    {"https://own.example:8444/x", 421, "Misdirected request"},
+    {"https://own.exampl/x", 421, "Misdirected request"},
     {"http://other/x", 421, "Misdirected request"},
     {"http://host:1@evil/x", 421, "Misdirected request"},
     {"http:///x", 421, "Misdirected request"},
@@ -63,16 +68,24 @@ static const struct target_row rows[] = {
     {"/a%0d%0ab", 400, "Invalid path"},
 };
 
+static const char *const own_names[] = {"own.example", "own.example:8443"};
+
+static struct http_authorities authorities_of(const char *host)
+{
+    return (struct http_authorities){slice_text(host), own_names, ARRAY_COUNT(own_names)};
+}
+
 static void test_paths(void **state)
 {
+    const struct http_authorities authorities = authorities_of("host:1");
     (void)state;
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         struct arena arena;
         arena_init(&arena);
         struct http_target target;
         struct http_refusal refusal = {0, "", false};
-        const bool is_sound = http_target_parse(slice_text(rows[i].raw), slice_text("host:1"),
-                                                &arena, &target, &refusal);
+        const bool is_sound = http_target_parse(slice_text(rows[i].raw), &authorities, &arena,
+                                                &target, &refusal);
         const bool is_right = is_sound ? slice_equal_text(target.path, rows[i].path_or_message)
                                        : strcmp(refusal.message, rows[i].path_or_message) == 0;
         if (is_sound != (rows[i].status == 0) || refusal.status != rows[i].status || !is_right)
@@ -88,8 +101,9 @@ static void test_query(void **state)
     arena_init(&arena);
     struct http_target target;
     struct http_refusal refusal;
+    const struct http_authorities authorities = authorities_of("h");
     const char *raw = "/p?a=1&&b&a=%26x%3D+y=z&=v&c[]=%00";
-    assert_true(http_target_parse(slice_text(raw), slice_text("h"), &arena, &target, &refusal));
+    assert_true(http_target_parse(slice_text(raw), &authorities, &arena, &target, &refusal));
     assert_true(slice_equal_text(target.raw_path, "/p"));
     assert_true(slice_equal_text(target.raw_query, "a=1&&b&a=%26x%3D+y=z&=v&c[]=%00"));
     assert_int_equal(target.pair_count, 5);
@@ -110,7 +124,8 @@ static void test_asterisk(void **state)
     arena_init(&arena);
     struct http_target target;
     struct http_refusal refusal;
-    assert_true(http_target_parse(slice_text("*"), slice_text("h"), &arena, &target, &refusal));
+    const struct http_authorities authorities = authorities_of("h");
+    assert_true(http_target_parse(slice_text("*"), &authorities, &arena, &target, &refusal));
     assert_true(target.is_asterisk);
     assert_int_equal(target.path.size_bytes, 0);
     arena_clear(&arena);
