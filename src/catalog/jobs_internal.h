@@ -9,6 +9,7 @@
 
 #include "catalog/catalog_internal.h"
 #include "catalog/jobs.h"
+#include "catalog/leases.h"
 #include "catalog/subscriptions.h"
 
 static_assert(JOB_PENDING_GENERATION == 0 && JOB_RUNNING == 1 && JOB_PENDING_UPLOAD == 2 &&

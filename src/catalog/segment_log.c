@@ -169,7 +169,7 @@ bool segment_seal_point(struct catalog *catalog, int64_t *ret_seq, struct err *e
     return true;
 }
 
-bool segment_set_seal_point(struct catalog *catalog, int64_t seq, struct err *err)
+static bool segment_set_seal_point(struct catalog *catalog, int64_t seq, struct err *err)
 {
     char text[NUMBER_CHARS_MAX + 1] = {0};
     (void)number_format_int64(seq, text);

@@ -24,8 +24,6 @@ NODISCARD bool segment_read_all(struct catalog *catalog, const char *sql,
 // Of segment_find: a test looks at its plan.
 extern const char segment_find_sql[];
 
-NODISCARD bool segment_set_seal_point(struct catalog *catalog, int64_t seq, struct err *err);
-
 // The step of sealing that concerns the log file: CONFLICT unless it is the one whose turn it is.
 NODISCARD bool segment_advance_log_file(struct catalog *catalog, const struct segment_seal *seal,
                                         struct err *err);

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
+#include "catalog/leases.h"
 
 // Far above what an API body of at most 64 KiB grows to when its filter is kept with types as well.
 #define SUBSCRIPTION_TEXT_BYTES_MAX ((size_t)16 << 20)

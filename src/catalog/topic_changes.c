@@ -213,8 +213,7 @@ static bool topic_declare_field(struct topic_draft *draft, const struct schema_f
         return err_wrap(err, "field");
     if (topic_find_system_field(declared->name) != NULL)
         return err_set(err, ERR_INVALID, "field %s is of the system", declared->name);
-    if (strcmp(declared->name, schema_event_id.name) == 0 &&
-        declared->type != schema_event_id.type)
+    if (strcmp(declared->name, schema_event_id.name) == 0 && declared->type != schema_event_id.type)
         return err_set(err, ERR_CONFLICT, "field id has the type string");
     struct schema_field *known = topic_draft_find(draft, declared->name);
     if (known != NULL)

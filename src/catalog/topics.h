@@ -17,9 +17,9 @@ NODISCARD bool topic_get_by_id(struct catalog *catalog, int64_t topic_id, struct
                                const struct schema **ret_schema, const char **ret_organization_id,
                                struct err *err);
 
-// Declares a topic with typed fields (`id` can only be a string); declaring an existing one adds fields and gives learned ones
-// their declared type only when it is the same (CONFLICT otherwise). INVALID for bad names; LIMIT
-// for too many.
+// Declares a topic with typed fields (`id` can only be a string); declaring an existing one adds
+// fields and gives learned ones their declared type only when it is the same (CONFLICT otherwise).
+// INVALID for bad names; LIMIT for too many.
 NODISCARD bool topic_declare(struct catalog *catalog, const char *organization_id,
                              struct slice name, const struct schema_field *fields,
                              size_t field_count, int64_t now_ms, struct arena *arena,

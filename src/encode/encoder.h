@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows to bytes: CSV (RFC 4180), JSON lines, Parquet. Pushed batch by batch into a sink that the encoder
-// owns. The bytes depend on the rows alone, not on how they are cut into batches. One thread.
+// Rows to bytes: CSV (RFC 4180), JSON lines, Parquet. Pushed batch by batch into a sink that the
+// encoder owns. The bytes depend on the rows alone, not on how they are cut into batches. One
+// thread.
 #pragma once
 
 #include "base/err.h"
@@ -34,14 +35,15 @@ struct encoder;
 NODISCARD bool encoder_open(const struct encoder_spec *spec, struct sink *next,
                             struct encoder **ret_encoder, struct err *err);
 
-// Writes rows from first_row on, at most row_count, and stops after the row with which the encoded size
-// reaches limit_bytes (encoder_byte_count), so that files split at the same row whatever the batches
-// are; at least one row is written. *ret_row_count says how many.
+// Writes rows from first_row on, at most row_count, and stops after the row with which the encoded
+// size reaches limit_bytes (encoder_byte_count), so that files split at the same row whatever the
+// batches are; at least one row is written. *ret_row_count says how many.
 NODISCARD bool encoder_write(struct encoder *encoder, const struct batch *batch, size_t first_row,
                              size_t row_count, uint64_t limit_bytes, size_t *ret_row_count,
                              struct err *err);
 
-// Uncompressed encoded bytes so far: for text what was written, for Parquet the plain size of values.
+// Uncompressed encoded bytes so far: for text what was written, for Parquet the plain size of
+// values.
 uint64_t encoder_byte_count(const struct encoder *encoder);
 uint64_t encoder_row_count(const struct encoder *encoder);
 

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
+#include "catalog/leases.h"
 #include "catalog/segment_retention.h"
 #include "catalog/segments.h"
 #include "catalog/subscriptions.h"

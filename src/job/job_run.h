@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "catalog/jobs.h"
+#include "catalog/leases.h"
 #include "engine/duckdb.h"
 #include "store/store.h"
 

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/jobs.h"
+#include "catalog/leases.h"
 #include "lake/ingest_internal.h"
 
 static bool ingest_file_is_old(const struct ingest_log *log)

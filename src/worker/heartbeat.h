@@ -7,6 +7,7 @@
 
 #include "base/stop.h"
 #include "base/thread.h"
+#include "catalog/leases.h"
 #include "job/job_run.h"
 
 struct heartbeat_config {

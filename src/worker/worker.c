@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 #include "catalog/jobs.h"
+#include "catalog/leases.h"
 #include "job/job_run.h"
 #include "worker/heartbeat.h"
 

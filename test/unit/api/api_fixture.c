@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "catalog/leases.h"
 
 #define FIXTURE_TREES_MAX 512
 

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "catalog/jobs.h"
+#include "catalog/leases.h"
 #include "catalog/segments.h"
 #include "catalog/subscriptions.h"
 #include "catalog/tenants.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Retention takes nothing that is still to be exported, and remembers what it took.
 #include "catalog/catalog_internal.h"
+#include "catalog/leases.h"
 #include "catalog/segment_retention.h"
 #include "jobs_fixture.h"
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "catalog/leases.h"
 #include "jobs_fixture.h"
 
 static struct subscription get(struct fixture *fixture, const char *id)

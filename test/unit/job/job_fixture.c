@@ -14,6 +14,7 @@
 #include "base/json_tree.h"
 #include "base/mem.h"
 #include "base/thread.h"
+#include "catalog/leases.h"
 #include "catalog/tenants.h"
 #include "catalog/topics.h"
 #include "lake/seal.h"

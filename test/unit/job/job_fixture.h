@@ -14,6 +14,7 @@
 #include "base/arena.h"
 #include "base/civil.h"
 #include "catalog/jobs.h"
+#include "catalog/leases.h"
 #include "catalog/segments.h"
 #include "catalog/subscriptions.h"
 #include "engine/duckdb.h"

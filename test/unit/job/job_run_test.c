@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
+#include "catalog/leases.h"
 #include "catalog/segment_retention.h"
 #include "job/recipe.h"
 #include "lake/compact.h"

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 
 #include "catalog/jobs.h"
+#include "catalog/leases.h"
 #include "catalog/subscriptions.h"
 #include "db/db.h"
 #include "ingest_fixture.h"

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "catalog/leases.h"
 #include "scheduler/retention.h"
 
 #define BOOT_MS   INT64_C(5000000)

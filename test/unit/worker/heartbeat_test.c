@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "catalog/leases.h"
 #include "worker/heartbeat.h"
 #include "worker/worker.h"
 

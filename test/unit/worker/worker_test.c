@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/option.h"
 #include "base/thread.h"
+#include "catalog/leases.h"
 #include "worker/worker.h"
 
 #define HOUR    JOB_FIXTURE_HOUR(9)
