@@ -332,12 +332,33 @@ static void uuids_have_their_form(void **state)
     }
 }
 
+static void writers_are_seen_without_a_lock(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err err = {0};
+    struct catalog_writer before[CATALOG_WRITERS];
+    struct catalog_writer writers[CATALOG_WRITERS];
+    assert_true(catalog_read_writers(fixture->path, before, &err));
+    assert_int_equal(before[0].pid, 0);
+    assert_true(db_begin(fixture->catalog->db, &err));
+    assert_true(catalog_read_writers(fixture->path, writers, &err));
+    assert_int_equal(writers[0].pid, getpid());
+    assert_int_equal(writers[0].ticket, before[0].ticket + 1);
+    assert_int_equal(writers[1].pid, 0);
+    db_rollback(fixture->catalog->db);
+    assert_true(catalog_read_writers(fixture->path, writers, &err));
+    assert_int_equal(writers[0].pid, 0);
+    assert_false(catalog_read_writers("/nonexistent/catalog.db", writers, &err));
+    assert_int_equal(err.kind, ERR_NOT_FOUND);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_catalog_opens_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(making_one_twice_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_half_made_one_can_be_made_again, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(writers_are_seen_without_a_lock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_newer_one_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_files_are_not_catalogs, set_up, tear_down),
         cmocka_unit_test(a_catalog_may_live_in_memory),

@@ -16,30 +16,35 @@
 #include "engine/duckdb.h"
 
 struct fixture {
+    bool fetches_ahead;
     char directory[64];
     struct engine *engine;
     struct err err;
 };
 
-static struct engine *open_engine(const char *directory, int64_t memory_bytes)
+static struct engine *open_engine(const struct fixture *fixture, int64_t memory_bytes)
 {
     struct err err = {0};
     struct engine *engine = NULL;
     const struct engine_config config = {
         .memory_limit_bytes = memory_bytes,
         .thread_count = 1,
-        .temp_directory = directory,
+        .temp_directory = fixture->directory,
+        .fetches_ahead = fixture->fetches_ahead,
     };
     assert_true(engine_open(&config, &engine, &err));
+    assert_int_equal(engine_fetches_ahead(engine), fixture->fetches_ahead);
     return engine;
 }
 
 static int set_up(void **state)
 {
+    const bool *fetches_ahead = *state;
     struct fixture *fixture = mem_alloc(sizeof *fixture);
+    fixture->fetches_ahead = *fetches_ahead;
     snprintf(fixture->directory, sizeof fixture->directory, "/tmp/milkrun-engine-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
-    fixture->engine = open_engine(fixture->directory, INT64_C(256) << 20);
+    fixture->engine = open_engine(fixture, INT64_C(256) << 20);
     *state = fixture;
     return 0;
 }
@@ -165,18 +170,41 @@ static void test_streams_are_independent(void **state)
     engine_stream_close(&left); // twice is fine
 }
 
+static void test_streams_may_be_left_at_any_point(void **state)
+{
+    struct fixture *fixture = *state;
+    static const enum field_type types[] = {FIELD_INT64};
+    const struct batch *batch = NULL;
+    for (size_t read_count = 0; read_count < 6; read_count++) {
+        struct engine_stream *streams[20] = {NULL};
+        for (size_t i = 0; i < 20; i++)
+            assert_true(start(fixture, "SELECT i FROM range(100000) r(i)", types, 1, &streams[i]));
+        for (size_t i = 20; i > 0; i--) { // the youngest first
+            for (size_t j = 0; j < read_count; j++) {
+                assert_true(engine_stream_next(streams[i - 1], &batch, &fixture->err));
+                assert_int_equal(batch_int64(&batch->columns[0], 0), j * 2048);
+            }
+            engine_stream_close(&streams[i - 1]);
+        }
+    }
+}
+
+static void assert_refused(struct fixture *fixture, const char *sql)
+{
+    static const enum field_type types[] = {FIELD_INT64, FIELD_TEXT};
+    struct engine_stream *stream CLEANUP(engine_stream_close) = NULL;
+    const struct batch *batch = NULL;
+    assert_false(start(fixture, sql, types, 2, &stream) &&
+                 engine_stream_next(stream, &batch, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_INVALID);
+}
+
 static void test_other_columns_than_announced_are_refused(void **state)
 {
     struct fixture *fixture = *state;
-    static const enum field_type types[] = {FIELD_INT64, FIELD_TEXT};
-    struct engine_stream *stream = NULL;
-    assert_false(start(fixture, "SELECT 1::BIGINT", types, 2, &stream));
-    assert_int_equal(fixture->err.kind, ERR_INVALID);
-    assert_false(start(fixture, "SELECT 1::BIGINT, 2.5::DOUBLE", types, 2, &stream));
-    assert_int_equal(fixture->err.kind, ERR_INVALID);
-    assert_false(start(fixture, "SELECT 1::INTEGER, 'x'", types, 2, &stream));
-    assert_int_equal(fixture->err.kind, ERR_INVALID);
-    assert_null(stream);
+    assert_refused(fixture, "SELECT 1::BIGINT");
+    assert_refused(fixture, "SELECT 1::BIGINT, 2.5::DOUBLE");
+    assert_refused(fixture, "SELECT 1::INTEGER, 'x'");
 }
 
 static void test_wrong_sql_is_invalid(void **state)
@@ -242,7 +270,7 @@ static void test_too_little_memory_is_limit_and_survivable(void **state)
 {
     struct fixture *fixture = *state;
     engine_close(&fixture->engine);
-    fixture->engine = open_engine(fixture->directory, INT64_C(16) << 20);
+    fixture->engine = open_engine(fixture, INT64_C(16) << 20);
     int64_t sum = 0;
     assert_false(run(fixture,
                      "SELECT length(string_agg(repeat('x', 1000000) || i, ''))"
@@ -257,7 +285,7 @@ static void test_sort_spills_into_the_given_directory(void **state)
 {
     struct fixture *fixture = *state;
     engine_close(&fixture->engine);
-    fixture->engine = open_engine(fixture->directory, INT64_C(32) << 20);
+    fixture->engine = open_engine(fixture, INT64_C(32) << 20);
     int64_t sum = 0;
     assert_true(run(fixture,
                     "SELECT i FROM (SELECT i, repeat('x', 20) || hash(i) AS t"
@@ -340,26 +368,43 @@ static void test_parquet_paths_are_not_patterns(void **state)
     assert_int_equal(fixture->err.kind, ERR_INVALID);
 }
 
-int main(void)
+// Everything holds whether or not a thread of the engine fetches ahead.
+static int run_all(bool fetches_ahead)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_version_is_that_of_the_library),
-        cmocka_unit_test_setup_teardown(test_values_of_every_type_and_nulls, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_query_without_rows_ends_at_once, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_streams_are_independent, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_other_columns_than_announced_are_refused, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_wrong_sql_is_invalid, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_missing_file_is_io, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_full_disk_is_full, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_error_after_rows_is_not_an_end, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_too_little_memory_is_limit_and_survivable, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_sort_spills_into_the_given_directory, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_literals_and_identifiers_cannot_break_out, set_up,
-                                        tear_down),
-        cmocka_unit_test_setup_teardown(test_parquet_paths_are_not_patterns, set_up, tear_down),
+        cmocka_unit_test_prestate_setup_teardown(test_values_of_every_type_and_nulls, set_up,
+                                                 tear_down, &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_query_without_rows_ends_at_once, set_up,
+                                                 tear_down, &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_streams_are_independent, set_up, tear_down,
+                                                 &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_streams_may_be_left_at_any_point, set_up,
+                                                 tear_down, &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_other_columns_than_announced_are_refused,
+                                                 set_up, tear_down, &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_wrong_sql_is_invalid, set_up, tear_down,
+                                                 &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_missing_file_is_io, set_up, tear_down,
+                                                 &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_full_disk_is_full, set_up, tear_down,
+                                                 &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_error_after_rows_is_not_an_end, set_up,
+                                                 tear_down, &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_too_little_memory_is_limit_and_survivable,
+                                                 set_up, tear_down, &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_sort_spills_into_the_given_directory, set_up,
+                                                 tear_down, &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_literals_and_identifiers_cannot_break_out,
+                                                 set_up, tear_down, &fetches_ahead),
+        cmocka_unit_test_prestate_setup_teardown(test_parquet_paths_are_not_patterns, set_up,
+                                                 tear_down, &fetches_ahead),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests_name(fetches_ahead ? "ahead" : "when asked for", tests, NULL,
+                                       NULL);
+}
+
+int main(void)
+{
+    return run_all(false) + run_all(true);
 }

@@ -27,6 +27,7 @@ int source_fixture_set_up(void **state)
         .memory_limit_bytes = INT64_C(512) << 20,
         .thread_count = 1,
         .temp_directory = fixture->directory,
+        .fetches_ahead = true, // as workers do
     };
     assert_true(engine_open(&config, &fixture->engine, &fixture->err));
     *state = fixture;
