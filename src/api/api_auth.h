@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who calls, and what of the tenants' things the call may see. What is foreign and what does not
 // exist get the same answer, byte for byte.
+// Upholds INV-16 (docs/invariants.md).
 #pragma once
 
 #include "api/api_internal.h"

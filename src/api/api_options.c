@@ -11,7 +11,8 @@ const struct option api_options[] = {
      .offset = API_FIELD(base_urls),
      .doc =
          "address under which clients reach this server, http(s)://HOST[:PORT]; may be repeated: "
-         "signed URLs are made for the first and accepted for all (default: the listen address)"},
+         "signed URLs are made for the first and accepted for all (default: the address that the "
+         "client called)"},
     {.name = "api.threads",
      .type = OPTION_INT64,
      .offset = API_FIELD(thread_count),

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The sink that publishes a file: temporary name, fsync, rename, fsync of the directory.
+// Upholds INV-7 (docs/invariants.md).
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 // boot clock since the last look (both are kept in the catalog). A jump of over an hour stops
 // deletion, of export files and of events, until an operator accepts the clock; a reboot, over
 // which the boot clock says nothing, may skip up to 30 days forward.
+// Upholds INV-17 (docs/invariants.md).
 #pragma once
 
 #include "base/clock.h"

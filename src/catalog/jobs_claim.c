@@ -4,6 +4,7 @@
 // by skipping from one to the next in the index of pending jobs, and jobs that wait (for their
 // bound, or for their next try) are passed over inside that index: so one organization's ten
 // thousand cost the others nothing.
+// Upholds INV-10, INV-11 (docs/invariants.md).
 #include <inttypes.h>
 #include <stdio.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a worker says about the job that it holds, until the job is final. Every statement names the
 // job, the fence and the claim id.
+// Upholds INV-12, INV-13 (docs/invariants.md).
 #include <inttypes.h>
 
 #include "base/check.h"

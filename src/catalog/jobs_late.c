@@ -17,6 +17,7 @@
 // A range that freezes later than a segment was sealed includes the segment: hence a hint that is
 // not needed never becomes needed, and all looking can be done outside of write transactions. A
 // compacted segment has a new id and old rows, which lie below every seq_hi.
+// Upholds INV-10 (docs/invariants.md).
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/mem.h"

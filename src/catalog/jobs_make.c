@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Making jobs: live windows that closed, backfills, retries, and the bounds that they wait for.
 // Late revisions are in jobs_late.c.
+// Upholds INV-9, INV-10 (docs/invariants.md).
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading jobs with their files, each in one statement (so one view: a listing never sees a job
 // without its files), and retention.
+// Upholds INV-13 (docs/invariants.md).
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"

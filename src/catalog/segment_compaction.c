@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Merging the segments of crowded hours.
+// Upholds INV-6 (docs/invariants.md).
 #include <inttypes.h>
 
 #include "base/check.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Log files and the seal point. Rows of log_files go once the file was recycled, except the last
 // one, which the next has to follow.
+// Upholds INV-2, INV-6 (docs/invariants.md).
 #include <inttypes.h>
 
 #include "base/check.h"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What leaves the lake: old segments, files that nothing uses, expired idempotency keys.
+// Upholds INV-14 (docs/invariants.md).
 #include <inttypes.h>
 
 #include "base/check.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the lake consists of: closed log files, segments, the seal point, and idempotency keys. Rows
 // are visible to jobs through the catalog alone; a file that is not listed here does not exist.
+// Upholds INV-7 (docs/invariants.md).
 #pragma once
 
 #include "catalog/catalog.h"

@@ -3,6 +3,7 @@
 // below 2^63, texts outside and int64 inside segments. A token is "api_app_" (operator: "api_adm_")
 // + 32 letters and digits: 10 of key id, 16 of secret, 6 of checksum over the rest. Only the
 // SHA-256 of the whole token is kept; tokens with a wrong checksum are refused without a look-up.
+// Upholds INV-16 (docs/invariants.md).
 #pragma once
 
 #include "catalog/catalog.h"

@@ -16,10 +16,12 @@
 #include "cli/supervisor.h"
 #include "net/http_server.h"
 
-#define SERVE_LOCK_WAIT_MS  INT64_C(3000)
-#define SERVE_PEM_BYTES_MAX ((size_t)256 * 1024)
-#define SERVE_PROCESSES_MAX (WAKE_COUNT_MAX)
-#define SERVE_SUPERVISOR_ID ((size_t)16)
+#define SERVE_LOCK_WAIT_MS INT64_C(3000)
+// A catalog transaction takes 50 ms at most; writers wait 30 s before they give up.
+#define SERVE_WRITER_LIMIT_MS INT64_C(10000)
+#define SERVE_PEM_BYTES_MAX   ((size_t)256 * 1024)
+#define SERVE_PROCESSES_MAX   (WAKE_COUNT_MAX)
+#define SERVE_SUPERVISOR_ID   ((size_t)16)
 
 static const struct option serve_option_table[] = {
     {.name = "data",
@@ -81,7 +83,7 @@ static const struct option serve_option_table[] = {
      .offset = offsetof(struct serve_options, accept_clock),
      .default_text = "false",
      .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "The wall clock is right although it jumped: deletion of expired files goes on"},
+     .doc = "The wall clock is right although it jumped: deletion of files and events goes on"},
     {.name = "ingest.memory_bytes",
      .type = OPTION_INT64,
      .offset = offsetof(struct serve_options, ingest_memory_bytes),
@@ -255,6 +257,8 @@ static bool serve_run(const struct cli_invocation *invocation, struct err *err)
         .processes = processes,
         .process_count = process_count,
         .drain_ms = serve.options.drain_ms,
+        .catalog_path = serve.data.catalog_path,
+        .writer_limit_ms = SERVE_WRITER_LIMIT_MS,
         .on_ready = serve_on_ready,
         .context = &serve,
     };

@@ -7,6 +7,7 @@
 //     exports/     the hosted bucket       tmp/      spill space, emptied at start
 //     lock         held by the one `milkrun serve` of the directory
 //     node_id      a name that stays
+// Upholds INV-18 (docs/invariants.md).
 #pragma once
 
 #include "base/arena.h"

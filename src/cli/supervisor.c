@@ -17,10 +17,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog/catalog.h"
 
 #define SUPERVISOR_POLL_MS        50
 #define SUPERVISOR_RESTART_MAX_MS INT64_C(5000)
 #define SUPERVISOR_HEALTHY_MS     INT64_C(2000) // who lived so long restarts at once
+#define SUPERVISOR_LOOKS          INT64_C(10)   // at a writer within the limit
 
 struct supervisor_child {
     pid_t pid;    // 0: not running
@@ -30,9 +32,18 @@ struct supervisor_child {
     int64_t delay_ms;
 };
 
+// What stands at one place of the catalog's queue of writers.
+struct supervisor_writer {
+    struct catalog_writer last;
+    int64_t seen_at_ms; // first, as it is
+    int64_t stood_ms;   // unchanged since
+};
+
 struct supervisor {
     const struct supervisor_config *config;
     struct supervisor_child *children;
+    struct supervisor_writer writers[CATALOG_WRITERS];
+    int64_t looked_at_ms; // at the writers
     bool is_ready;
     bool is_ending; // children are told to go
 };
@@ -182,6 +193,65 @@ static size_t supervisor_signal(const struct supervisor *supervisor, int number)
     return running_count;
 }
 
+// --- Writers that are stuck
+
+// NULL when it is none of ours, or when the signature is older than the child, whose pid another
+// process had before: one that died with it, perhaps before the machine started.
+static const struct supervisor_process *
+supervisor_find_writer(const struct supervisor *supervisor, const struct supervisor_writer *writer)
+{
+    for (size_t i = 0; i < supervisor->config->process_count; i++) {
+        const struct supervisor_child *child = &supervisor->children[i];
+        if (child->pid != 0 && child->pid == writer->last.pid)
+            return writer->seen_at_ms > child->started_at_ms ? &supervisor->config->processes[i]
+                                                             : NULL;
+    }
+    return NULL;
+}
+
+static void supervisor_check_writer(const struct supervisor *supervisor,
+                                    struct supervisor_writer *writer,
+                                    const struct catalog_writer *now, int64_t passed_ms)
+{
+    if (now->pid != writer->last.pid || now->ticket != writer->last.ticket) {
+        *writer = (struct supervisor_writer){.last = *now, .seen_at_ms = supervisor->looked_at_ms};
+        return;
+    }
+    writer->stood_ms += passed_ms;
+    if (writer->stood_ms <= supervisor->config->writer_limit_ms)
+        return;
+    const struct supervisor_process *process = supervisor_find_writer(supervisor, writer);
+    if (process == NULL)
+        return;
+    char pid[24];
+    (void)snprintf(pid, sizeof pid, "%lld", (long long)now->pid);
+    log_event(LOG_ERROR, "catalog_lock_stuck", "stuck_pid", pid, "process", process->name, NULL);
+    (void)kill((pid_t)now->pid, SIGKILL);
+    writer->stood_ms = 0; // one that hangs in the kernel is told of once per limit
+}
+
+static void supervisor_check_writers(struct supervisor *supervisor)
+{
+    const struct supervisor_config *config = supervisor->config;
+    if (config->catalog_path == NULL)
+        return;
+    const int64_t pause_ms = config->writer_limit_ms / SUPERVISOR_LOOKS;
+    const int64_t now_ms = supervisor_now_ms();
+    int64_t passed_ms = now_ms - supervisor->looked_at_ms;
+    if (passed_ms < pause_ms)
+        return;
+    supervisor->looked_at_ms = now_ms;
+    // When the whole machine slept or was frozen, writers had no time either.
+    if (passed_ms > 2 * pause_ms)
+        passed_ms = 2 * pause_ms;
+    struct catalog_writer writers[CATALOG_WRITERS];
+    struct err err = {0};
+    if (!catalog_read_writers(config->catalog_path, writers, &err))
+        return; // short of files, perhaps: the next look is near
+    for (size_t i = 0; i < CATALOG_WRITERS; i++)
+        supervisor_check_writer(supervisor, &supervisor->writers[i], &writers[i], passed_ms);
+}
+
 // Tells all to stop, waits for them, kills who does not.
 static void supervisor_end(struct supervisor *supervisor)
 {
@@ -195,6 +265,7 @@ static void supervisor_end(struct supervisor *supervisor)
             (void)supervisor_signal(supervisor, SIGKILL);
             is_killed = true;
         }
+        supervisor_check_writers(supervisor); // the others need the catalog to end well
         const struct timespec pause = {.tv_nsec = 5 * 1000000};
         (void)nanosleep(&pause, NULL);
         struct err ignored;
@@ -206,18 +277,22 @@ static void supervisor_end(struct supervisor *supervisor)
 static bool supervisor_loop(struct supervisor *supervisor, const sigset_t *signals, struct err *err)
 {
     for (;;) {
+        // First, so that signatures from before are known as such.
+        supervisor_check_writers(supervisor);
         TRY(supervisor_restart(supervisor, err));
-        supervisor_check_ready(supervisor);
         const struct timespec timeout = {.tv_nsec = SUPERVISOR_POLL_MS * 1000000L};
         const int number = sigtimedwait(signals, NULL, &timeout);
         if (number == SIGTERM || number == SIGINT)
             return true;
+        supervisor_check_ready(supervisor); // first: who ended since may have said so before
         TRY(supervisor_reap(supervisor, err));
     }
 }
 
 bool supervisor_run(const struct supervisor_config *config, struct err *err)
 {
+    // Those who wait sign every second.
+    ASSERT(config->catalog_path == NULL || config->writer_limit_ms > 2000);
     struct supervisor supervisor = {
         .config = config,
         .children = mem_alloc_array(config->process_count, sizeof(struct supervisor_child)),

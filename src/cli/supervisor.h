@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts the processes of `milkrun serve`, restarts what dies, and ends them together. Children die
 // with the supervisor (PR_SET_PDEATHSIG), so that locks and the port are free at once after a kill.
-// The supervisor itself has one thread and touches neither catalog nor network.
+// The supervisor itself has one thread and touches neither network nor catalog, but that it looks
+// who writes to the catalog: a child that holds its write lock and makes no progress (stopped, or
+// stuck in the kernel) keeps all others from writing, so it is killed and started again. A stopped
+// child that does not hold the lock is left alone: its lease lapses.
 #pragma once
 
 #include <stdbool.h>
@@ -24,7 +27,9 @@ struct supervisor_process {
 struct supervisor_config {
     const struct supervisor_process *processes;
     size_t process_count;
-    int64_t drain_ms; // from SIGTERM to SIGKILL
+    int64_t drain_ms;         // from SIGTERM to SIGKILL
+    const char *catalog_path; // NULL: nobody looks at its writers
+    int64_t writer_limit_ms;  // > 2000 with a catalog: so long may one transaction take
     void (*on_ready)(void *context);
     void *context;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Compressors are sinks: bytes in, compressed bytes to the next sink, which they own. The result is
 // a pure function of the bytes that came in: not of how they were cut into writes, nor of threads.
+// Upholds INV-5 (docs/invariants.md).
 #pragma once
 
 #include "base/sink.h"

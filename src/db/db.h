@@ -30,10 +30,27 @@ struct db_value db_text(const char *value); // NULL: null
 struct db_value db_slice(struct slice value);
 
 // SQLite: WAL, synchronous=FULL, a fair turnstile (two flock files beside the database) before each
-// write transaction. path ":memory:" is the test double. A missing file is made only when
-// may_create, else NOT_FOUND. CORRUPT when the file is no database.
+// write transaction, at which it waits 30 s, then UNAVAILABLE. path ":memory:" is the test double.
+// A missing file is made only when may_create, else NOT_FOUND. CORRUPT when the file is no
+// database.
 NODISCARD bool db_sqlite_open(const char *path, bool may_create, struct db **ret_db,
                               struct err *err);
+
+// Who writes to a database (0), and who is the next in the queue (1). A pid of 0: nobody. The
+// ticket grows whenever somebody signs; the next one signs again at least every 2 s while it can.
+// So the same pid and ticket for long are a process that is stuck or stopped, or that died and left
+// its signature. A hint that takes no lock: one small read per place, from any process.
+#define DB_WRITERS 2
+
+struct db_writer {
+    int64_t pid;
+    int64_t ticket;
+};
+
+// NOT_FOUND before the first connection was opened.
+NODISCARD bool db_sqlite_read_writers(const char *path, struct db_writer ret_writers[DB_WRITERS],
+                                      struct err *err);
+
 // Rolls back. All rows must be closed.
 void db_close(struct db **db);
 

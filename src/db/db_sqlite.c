@@ -19,6 +19,7 @@
 #define DB_SQLITE_BUCKET_COUNT    ((size_t)64)
 #define DB_SQLITE_PARAMETERS_MAX  ((size_t)64)
 #define DB_SQLITE_BUSY_TIMEOUT_MS 5000 // a net only: for checkpoints and the sqlite3 shell
+#define DB_SQLITE_QUEUE_MS        INT64_C(30000)
 
 struct db_sqlite_statement {
     struct db_sqlite_statement *next; // in its bucket
@@ -313,7 +314,7 @@ static void db_sqlite_rows_close(struct db_rows *base)
 
 static bool db_sqlite_enter(struct db_sqlite *db, struct err *err)
 {
-    return db->turnstile == NULL ? true : turnstile_enter(db->turnstile, err);
+    return db->turnstile == NULL ? true : turnstile_enter(db->turnstile, DB_SQLITE_QUEUE_MS, err);
 }
 
 static void db_sqlite_leave(struct db_sqlite *db)
@@ -487,4 +488,10 @@ bool db_sqlite_open(const char *path, bool may_create, struct db **ret_db, struc
     }
     *ret_db = &db->base;
     return true;
+}
+
+bool db_sqlite_read_writers(const char *path, struct db_writer ret_writers[DB_WRITERS],
+                            struct err *err)
+{
+    return turnstile_read(path, ret_writers, err);
 }

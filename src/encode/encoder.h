@@ -2,6 +2,7 @@
 // Rows to bytes: CSV (RFC 4180), JSON lines, Parquet. Pushed batch by batch into a sink that the
 // encoder owns. The bytes depend on the rows alone, not on how they are cut into batches. One
 // thread.
+// Upholds INV-5 (docs/invariants.md).
 #pragma once
 
 #include "base/err.h"

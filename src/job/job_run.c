@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Upholds INV-5, INV-8, INV-13, INV-14 (docs/invariants.md).
 #include "job/job_run.h"
 
 #include <stdlib.h>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+// Upholds INV-5 (docs/invariants.md).
 #include "job/parts.h"
 
 #include <stdio.h>

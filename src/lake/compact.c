@@ -2,6 +2,7 @@
 // A step of compaction: which segments to merge, and the exchange in the catalog. The inputs stay
 // on disk until nothing pins them (compact_collect.c); a step that dies leaves a file that the
 // catalog does not list, which the sweep removes.
+// Upholds INV-8 (docs/invariants.md).
 #include "lake/compact.h"
 
 #include <inttypes.h>

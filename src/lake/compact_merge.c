@@ -5,6 +5,7 @@
 // of them (slices) is gathered as they pass. The inputs go away later, so the result is checked in
 // three ways before it is believed: the count of rows, an order-free checksum over every value of
 // inputs and result, and the hash of the bytes on disk against those that were written.
+// Upholds INV-6 (docs/invariants.md).
 #include <inttypes.h>
 #include <stdlib.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A batch's lines: chunks of up to 1 MiB per app. Beyond memory_batch_bytes they go to a file of
 // the batch's own, which is durable before the batch is submitted.
+// Upholds INV-1 (docs/invariants.md).
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>

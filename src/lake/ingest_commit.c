@@ -5,6 +5,7 @@
 //   key in this group? -> next group, when the first one's fate is known
 //   new topics and fields -> the catalog    (durable before the frame, hence before the answer)
 //   frame -> log file, one write and one sync for the whole group -> answers
+// Upholds INV-4, INV-15 (docs/invariants.md).
 #include <inttypes.h>
 
 #include "base/check.h"

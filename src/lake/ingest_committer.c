@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The committer thread: commits what is queued; in between it closes files that are old enough or
 // that a job waits for, gives jobs their bounds, and takes back sealed files.
+// Upholds INV-11 (docs/invariants.md).
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/jobs.h"

@@ -16,6 +16,7 @@
 // checked. Numbers are little-endian. Seqs of a batch follow the order of its chunks, without gaps.
 // A reader belongs to one thread; it reads with pread, so an I/O error is an error and not a
 // signal.
+// Upholds INV-8 (docs/invariants.md).
 #pragma once
 
 #include <stdbool.h>

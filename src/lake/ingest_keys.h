@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Idempotency keys of batches that are in the log and not sealed yet: a table in memory, rebuilt by
 // recovery. For one thread.
+// Upholds INV-15 (docs/invariants.md).
 #pragma once
 
 #include <stdbool.h>

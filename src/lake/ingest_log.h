@@ -6,6 +6,7 @@
 //
 // Small batches travel in memory; a large one is streamed into a file of its own (bulk) as it
 // arrives and referred to by its commit frame. See ingest_frame.h for bytes on disk.
+// Upholds INV-18 (docs/invariants.md).
 #pragma once
 
 #include "base/buf.h"

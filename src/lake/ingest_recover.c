@@ -7,6 +7,7 @@
 //
 // A file's rows end where the next file's begin: what lies behind (a group whose sync failed, and
 // which was refused) is not looked at.
+// Upholds INV-3 (docs/invariants.md).
 #include <inttypes.h>
 #include <stdio.h>
 

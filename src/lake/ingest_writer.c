@@ -3,6 +3,7 @@
 // sync and no change of the file's extents (twice as fast where it was measured). A file gets its
 // header while it is still a spare one, and its name in the log after that is durable: a log file
 // with a bad header is damaged, never half made.
+// Upholds INV-1 (docs/invariants.md).
 #include "lake/ingest_writer.h"
 
 #include <errno.h>

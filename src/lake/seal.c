@@ -2,6 +2,7 @@
 // The step of sealing. Until segment_commit_seal nothing has happened: files that the catalog does
 // not list do not exist, and a sweep removes them. After it, the rows are in the segments and
 // nowhere else.
+// Upholds INV-6 (docs/invariants.md).
 #include "lake/seal.h"
 
 #include <inttypes.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows on their way from a source to an encoder: up to a few thousand, column by column. The layout of
-// a column is that of the engine's vectors, so that scans are not copied: validity is a bit per row
-// (1: not null), text is 16 bytes per row with short texts inline. A batch is a view: who made it says
-// how long it lives.
+// Rows on their way from a source to an encoder: up to a few thousand, column by column. The layout
+// of a column is that of the engine's vectors, so that scans are not copied: validity is a bit per
+// row (1: not null), text is 16 bytes per row with short texts inline. A batch is a view: who made
+// it says how long it lives.
 #pragma once
 
 #include <stdbool.h>
@@ -29,7 +29,8 @@ struct batch_column {
     enum field_type type;
     // One bit per row, least significant first; NULL: no nulls.
     const uint64_t *validity;
-    // INT64, TIME: int64_t[]; DOUBLE: double[]; BOOL: bool[] (one byte); TEXT, JSON: struct batch_text[].
+    // INT64, TIME: int64_t[]; DOUBLE: double[]; BOOL: bool[] (one byte); TEXT, JSON: struct
+    // batch_text[].
     const void *values;
 };
 
@@ -82,7 +83,8 @@ void batch_builder_reset(struct batch_builder *builder);
 void batch_builder_set_int64(struct batch_builder *builder, size_t column, int64_t value);
 void batch_builder_set_double(struct batch_builder *builder, size_t column, double value);
 void batch_builder_set_bool(struct batch_builder *builder, size_t column, bool value);
-void batch_builder_set_text(struct batch_builder *builder, size_t column, struct slice value); // copies
+void batch_builder_set_text(struct batch_builder *builder, size_t column,
+                            struct slice value); // copies
 void batch_builder_end_row(struct batch_builder *builder);
 bool batch_builder_is_full(const struct batch_builder *builder);
 size_t batch_builder_row_count(const struct batch_builder *builder);

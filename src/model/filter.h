@@ -5,14 +5,14 @@
 // a tree that is printed as an engine expression with literals that cannot break out, or as
 // canonical JSON. Trees belong to one thread.
 //
-// A comparison with a missing value is unknown, which never passes; `not` is true of whatever is not
-// true, the unknown as well. So ["eq","f","a"] leaves out rows without f, ["not",["eq","f","a"]]
-// takes them, and a filter and its negation always part the rows in two. ["eq","f",null] is true
-// where f is missing and false elsewhere; a null in the list of `in` means the same. Text is compared byte by byte, so é
-// and e with an accent differ. between is inclusive. like: % any text, _ one character, backslash
-// escapes; for string and json fields. array_contains: f is the text of a JSON array (else false)
-// that has the value among its own elements; 5 and "5", true and "true" are the same there, as
-// clients send either.
+// A comparison with a missing value is unknown, which never passes; `not` is true of whatever is
+// not true, the unknown as well. So ["eq","f","a"] leaves out rows without f,
+// ["not",["eq","f","a"]] takes them, and a filter and its negation always part the rows in two.
+// ["eq","f",null] is true where f is missing and false elsewhere; a null in the list of `in` means
+// the same. Text is compared byte by byte, so é and e with an accent differ. between is inclusive.
+// like: % any text, _ one character, backslash escapes; for string and json fields. array_contains:
+// f is the text of a JSON array (else false) that has the value among its own elements; 5 and "5",
+// true and "true" are the same there, as clients send either.
 //
 // Values: "true" and "false" are booleans, numeric strings numbers, bare numbers and booleans are
 // the shortest text for string and json fields (5.0 is "5"); timestamps are milliseconds or ISO

@@ -4,6 +4,7 @@
 // catalog). A jump of over an hour stops deletion until an operator accepts the clock; a reboot,
 // over which the boot clock says nothing, may skip up to 30 days forward. One sweep deletes at most
 // max(100 files, 5 %).
+// Upholds INV-17 (docs/invariants.md).
 #pragma once
 
 #include "catalog/clock_guard.h"

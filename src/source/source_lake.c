@@ -15,6 +15,7 @@
 // Nothing is trusted: rows of a stream must ascend strictly and keep within the times of the
 // catalog, and two streams must not hold the same row. So a wrong segment fails the job instead of
 // shuffling it.
+// Upholds INV-8 (docs/invariants.md).
 #include <inttypes.h>
 #include <stdlib.h>
 

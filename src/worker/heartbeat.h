@@ -3,6 +3,7 @@
 // watch->is_lost when the catalog says so, when the lease can no longer be trusted (counted on the
 // boot clock from before the claim), when nothing has progressed for too long, or when the process
 // is to stop.
+// Upholds INV-12 (docs/invariants.md).
 #pragma once
 
 #include "base/stop.h"

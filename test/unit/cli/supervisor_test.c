@@ -10,12 +10,16 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,12 +28,15 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/stop.h"
+#include "catalog/catalog.h"
 #include "cli/supervisor.h"
+#include "db/db.h"
 
 #define STARTS_MAX    64
 #define PROCESSES_MAX 3
 #define WAIT_MS       15000
 #define EXIT_LEAKED   99
+#define LIMIT_MS      3000
 
 // Written by processes, read by the test.
 struct board {
@@ -38,6 +45,9 @@ struct board {
     atomic_int pids[PROCESSES_MAX];
     atomic_int ready_count;
     atomic_int ended_count; // by SIGTERM, in order
+    atomic_int write_count; // to the catalog
+    char directory[40];
+    char catalog_path[64]; // "": none
 };
 
 static int set_up(void **state)
@@ -53,6 +63,35 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     return munmap(*state, sizeof(struct board));
+}
+
+static int set_up_catalog(void **state)
+{
+    if (set_up(state) != 0)
+        return -1;
+    struct board *board = *state;
+    struct err err = {0};
+    struct catalog *catalog = NULL;
+    (void)snprintf(board->directory, sizeof board->directory, "/tmp/supervisor_test.XXXXXX");
+    if (mkdtemp(board->directory) == NULL)
+        return -1;
+    (void)snprintf(board->catalog_path, sizeof board->catalog_path, "%s/c.db", board->directory);
+    const bool is_created = catalog_create(board->catalog_path, &catalog, &err);
+    catalog_close(&catalog);
+    return is_created ? 0 : -1;
+}
+
+static int tear_down_catalog(void **state)
+{
+    struct board *board = *state;
+    static const char *const suffixes[] = {"", "-wal", "-shm", "-gate", "-lock"};
+    for (size_t i = 0; i < ARRAY_COUNT(suffixes); i++) {
+        char path[80];
+        (void)snprintf(path, sizeof path, "%s%s", board->catalog_path, suffixes[i]);
+        (void)unlink(path);
+    }
+    const int result = rmdir(board->directory);
+    return tear_down(state) != 0 ? -1 : result;
 }
 
 static int64_t now_ms(void)
@@ -157,6 +196,68 @@ static bool run_talking(const struct supervisor_process *process, int ready_fd, 
     return run_until_stop(process, ready_fd, err);
 }
 
+// Stops inside of a transaction, the first time.
+static bool run_stopped_writing(const struct supervisor_process *process, int ready_fd,
+                                struct err *err)
+{
+    const struct board *board = process->context;
+    if (atomic_load(&board->start_count[process->index]) > 0)
+        return run_until_stop(process, ready_fd, err);
+    struct db *db = NULL;
+    TRY(db_sqlite_open(board->catalog_path, false, &db, err));
+    TRY(db_begin(db, err));
+    (void)board_start(process);
+    (void)raise(SIGSTOP);
+    db_close(&db);
+    return true;
+}
+
+// Stops as the next in the queue, the first time: with the gate in its hand, and signed.
+static bool run_stopped_next(const struct supervisor_process *process, int ready_fd,
+                             struct err *err)
+{
+    const struct board *board = process->context;
+    if (atomic_load(&board->start_count[process->index]) > 0)
+        return run_until_stop(process, ready_fd, err);
+    char path[80];
+    (void)snprintf(path, sizeof path, "%s-gate", board->catalog_path);
+    const struct db_writer self = {getpid(), 1234567};
+    const int fd = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0 || flock(fd, LOCK_EX) != 0 || pwrite(fd, &self, sizeof self, 0) != sizeof self)
+        return err_set_errno(err, "%s", path);
+    (void)board_start(process);
+    (void)raise(SIGSTOP);
+    return true;
+}
+
+// Stops with the catalog open, after a transaction.
+static bool run_stopped_idle(const struct supervisor_process *process, int ready_fd,
+                             struct err *err)
+{
+    (void)ready_fd;
+    const struct board *board = process->context;
+    struct catalog *catalog = NULL;
+    TRY(catalog_open(board->catalog_path, &catalog, err));
+    TRY(catalog_set_value(catalog, "idle", "1", err));
+    (void)board_start(process);
+    (void)raise(SIGSTOP);
+    return true;
+}
+
+static bool run_writing(const struct supervisor_process *process, int ready_fd, struct err *err)
+{
+    (void)ready_fd;
+    struct board *board = process->context;
+    struct catalog *catalog = NULL;
+    (void)board_start(process);
+    TRY(catalog_open(board->catalog_path, &catalog, err));
+    for (;;) {
+        TRY(catalog_set_value(catalog, "writing", "1", err));
+        (void)atomic_fetch_add(&board->write_count, 1);
+        (void)usleep(5000);
+    }
+}
+
 // --- The supervisor in a process of its own
 
 static size_t count_open_files(void)
@@ -185,6 +286,7 @@ struct role {
 static _Noreturn void supervise(struct board *board, const struct role *roles, size_t role_count,
                                 void (*on_ready)(void *context))
 {
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that fails leaves nobody behind
     struct supervisor_process processes[PROCESSES_MAX];
     ASSERT(role_count <= PROCESSES_MAX);
     for (size_t i = 0; i < role_count; i++)
@@ -194,6 +296,8 @@ static _Noreturn void supervise(struct board *board, const struct role *roles, s
         .processes = processes,
         .process_count = role_count,
         .drain_ms = 300,
+        .catalog_path = board->catalog_path[0] == '\0' ? NULL : board->catalog_path,
+        .writer_limit_ms = LIMIT_MS,
         .on_ready = on_ready,
         .context = board,
     };
@@ -426,7 +530,84 @@ static void test_shortage_is_waited_out(void **state)
     assert_int_equal(atomic_load(&board->ended_count), 1);
 }
 
+static void expect_killed_and_writers_go_on(struct board *board, const struct role roles[2])
+{
+    const pid_t pid = start(board, roles, 2);
+    wait_for(&board->start_count[0], 2);
+    assert_true(atomic_load(&board->started_at_ms[0][1]) -
+                    atomic_load(&board->started_at_ms[0][0]) >=
+                LIMIT_MS / 2);
+    wait_for(&board->write_count, atomic_load(&board->write_count) + 20);
+    assert_int_equal(atomic_load(&board->start_count[0]), 2);
+    assert_int_equal(atomic_load(&board->start_count[1]), 1); // it waited, and was left alone
+    assert_int_equal(end(pid), 0);
+}
+
+static void test_stopped_writer_is_killed(void **state)
+{
+    const struct role roles[] = {{run_stopped_writing, false}, {run_writing, false}};
+    expect_killed_and_writers_go_on(*state, roles);
+}
+
+static void test_stopped_next_writer_is_killed(void **state)
+{
+    const struct role roles[] = {{run_stopped_next, false}, {run_writing, false}};
+    expect_killed_and_writers_go_on(*state, roles);
+}
+
+static void test_stopped_process_that_does_not_write_is_left_alone(void **state)
+{
+    struct board *board = *state;
+    const struct role roles[] = {{run_stopped_idle, false}, {run_writing, false}};
+    const pid_t pid = start(board, roles, 2);
+    wait_for(&board->start_count[0], 1);
+    (void)usleep(2 * LIMIT_MS * 1000);
+    wait_for(&board->write_count, atomic_load(&board->write_count) + 20);
+    assert_true(is_alive(&board->pids[0]));
+    assert_int_equal(atomic_load(&board->start_count[0]), 1);
+    assert_int_equal(atomic_load(&board->start_count[1]), 1);
+    assert_int_equal(end(pid), 0);
+}
+
+// SQLite's state does not go through a fork: so the stranger is a process of its own.
+static pid_t start_stranger(struct board *board)
+{
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    struct err err = {0};
+    struct db *db = NULL;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (!db_sqlite_open(board->catalog_path, false, &db, &err) || !db_begin(db, &err))
+        _exit(1);
+    (void)atomic_fetch_add(&board->ready_count, 1);
+    for (;;)
+        (void)pause();
+}
+
+static void test_stuck_stranger_is_left_alone(void **state)
+{
+    struct board *board = *state;
+    const pid_t stranger = start_stranger(board);
+    wait_for(&board->ready_count, 1);
+    const struct role roles[] = {{run_writing, false}};
+    const pid_t pid = start(board, roles, 1);
+    wait_for(&board->start_count[0], 1);
+    (void)usleep(2 * LIMIT_MS * 1000);
+    assert_int_equal(atomic_load(&board->write_count), 0);
+    assert_int_equal(atomic_load(&board->start_count[0]), 1); // the next in the queue still signs
+    int status = 0;
+    assert_int_equal(waitpid(stranger, &status, WNOHANG), 0); // it lives
+    assert_int_equal(kill(stranger, SIGKILL), 0);
+    assert_int_equal(waitpid(stranger, &status, 0), stranger);
+    wait_for(&board->write_count, 5);
+    assert_int_equal(end(pid), 0);
+}
+
 #define board_test(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+#define catalog_test(function)                                                                     \
+    cmocka_unit_test_setup_teardown(function, set_up_catalog, tear_down_catalog)
 
 int main(void)
 {
@@ -442,6 +623,10 @@ int main(void)
         board_test(test_processes_die_with_a_killed_supervisor),
         board_test(test_standard_output_is_the_supervisors),
         board_test(test_shortage_is_waited_out),
+        catalog_test(test_stopped_writer_is_killed),
+        catalog_test(test_stopped_next_writer_is_killed),
+        catalog_test(test_stopped_process_that_does_not_write_is_left_alone),
+        catalog_test(test_stuck_stranger_is_left_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
