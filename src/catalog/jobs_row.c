@@ -93,7 +93,7 @@ bool job_read(struct catalog *catalog, const char *id, struct arena *arena, stru
 
 static bool job_key_make(struct catalog *catalog, struct job_key *ret_key, struct err *err)
 {
-    struct job_key key;
+    struct job_key key = {0};
     rng_fill(rng_system(), key.bytes, sizeof key.bytes);
     char text[2 * sizeof key.bytes + 1];
     hex_encode(slice_of(key.bytes, sizeof key.bytes), text);

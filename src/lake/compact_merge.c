@@ -118,7 +118,8 @@ static bool compact_find_columns(struct compact_work *work, struct err *err)
     size_t count = 0;
     for (size_t i = 0; i < work->merge->segment_count; i++)
         TRY(compact_read_names(&work->merge->segments[i], work->arena, &names, &count, err));
-    qsort(names, count, sizeof *names, compact_compare_names);
+    if (names != NULL)
+        qsort(names, count, sizeof *names, compact_compare_names);
     work->columns = arena_alloc_array(work->arena, COMPACT_KEY_COUNT + count,
                                       sizeof *work->columns);
     for (size_t i = 0; i < COMPACT_KEY_COUNT; i++)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Closing the open file: what the catalog knows of it is all that counts from then on. After a
 // failed write or sync the refused group may be in the file all the same, and recovery would read
-// it. Before the answers go, one of these holds, so that a kill cannot bring it back (INV: a
+// it. Before the answers go, one of these holds, so that a kill cannot bring it back (INV-1: a
 // refused batch has no row):
 //
 //   the file had no rows     it is gone, or the group's first header is overwritten

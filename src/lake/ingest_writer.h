@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The file of the ingest log that is being written, and the pool of spare ones. For the committer
 // thread alone (and recovery, before that thread starts). After a failed write or sync nothing is
-// ever acknowledged on that file again (INV: it ends at its last good offset).
+// ever acknowledged on that file again (INV-1: it ends at its last good offset).
 #pragma once
 
 #include "base/buf.h"

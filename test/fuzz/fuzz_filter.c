@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Filters: what is accepted can be stored and loaded with the same result, and prints an expression.
+// Filters: what is accepted can be stored and loaded with the same result, and prints an
+// expression.
 #include "base/check.h"
 #include "base/mem.h"
 #include "model/filter.h"

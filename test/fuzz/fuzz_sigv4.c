@@ -12,9 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err = {0};
     struct sigv4_claim claim;
     if (sigv4_parse(slice_of(data, size), &arena, &claim, &err)) {
-        const bool is_right =
-            sigv4_matches(&claim, "127.0.0.1:8080", slice_text("/exports/v2/x"),
-                          slice_text("a secret that no input knows"), &arena);
+        const bool is_right = sigv4_matches(&claim, "127.0.0.1:8080", slice_text("/exports/v2/x"),
+                                            slice_text("a secret that no input knows"), &arena);
         ASSERT(!is_right);
     } else {
         ASSERT(err.kind == ERR_DENIED);
