@@ -8,7 +8,7 @@ MESON_FLAGS := $(if $(DUCKDB_DIR),-Dduckdb=$(DUCKDB_DIR))
 build:
 	@scripts/install_deps.sh
 	@test -f $(BUILD)/build.ninja || meson setup $(BUILD) $(MESON_FLAGS) >/dev/null
-	@ninja -C $(BUILD) --quiet
+	@scripts/quietly.sh ninja -C $(BUILD)
 
 demo: build
 	@node demo/demo.mjs $(BUILD)/milkrun

@@ -14,7 +14,7 @@ mkdir -p build-fuzz/findings
 passed=0
 failed=0
 for target in fuzz_event fuzz_filter fuzz_json fuzz_gunzip fuzz_sigv4; do
-    ninja -C build-fuzz --quiet "test/fuzz/$target"
+    scripts/quietly.sh ninja -C build-fuzz "test/fuzz/$target"
     corpus=build-fuzz/corpus/$target
     mkdir -p "$corpus"
     if "build-fuzz/test/fuzz/$target" -max_total_time="$seconds" -max_len=4096 -timeout=10 \

@@ -8,8 +8,8 @@ scripts/install_deps.sh lint
 MESON_FLAGS="${DUCKDB_DIR:+-Dduckdb=$DUCKDB_DIR}"
 [ -f build/build.ninja ] || meson setup build $MESON_FLAGS >/dev/null
 [ -f build-clang/build.ninja ] || CC=clang meson setup build-clang $MESON_FLAGS >/dev/null
-ninja -C build --quiet
-ninja -C build-clang --quiet
+scripts/quietly.sh ninja -C build
+scripts/quietly.sh ninja -C build-clang
 failed=0
 check() { # label, command...
     label=$1

@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 scripts/install_deps.sh servers
 [ -f build/build.ninja ] || meson setup build ${DUCKDB_DIR:+-Dduckdb=$DUCKDB_DIR} >/dev/null
-ninja -C build --quiet
+scripts/quietly.sh ninja -C build
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
