@@ -150,6 +150,8 @@ static bool api_check_blanks(struct api_call *call, struct slice bytes, struct e
     ingest->blank_bytes = api_is_blank(bytes) ? ingest->blank_bytes + (int64_t)bytes.size_bytes : 0;
     if (ingest->blank_bytes <= API_BLANK_BYTES_MAX)
         return true;
+    if (ingest->gunzip != NULL) // nothing shrinks like blanks: a bomb, told early
+        return api_refuse(call, err, 413, "Decompressed body too large");
     return api_refuse(call, err, 400,
                       ingest->blank_bytes == ingest->decoded_bytes ? "No events in request"
                                                                    : "Too many blank lines");
