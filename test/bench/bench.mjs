@@ -123,6 +123,7 @@ async function main() {
   if (parts.includes("http")) await measureHttp(bench);
 }
 
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 try {
   await main();
 } finally {

@@ -48,6 +48,7 @@ http {
 `);
   const child = spawn("nginx", ["-p", root, "-e", join(root, "error.log"), "-c", join(root, "nginx.conf")],
     { stdio: "inherit" });
+  process.once("exit", () => child.kill("SIGTERM"));
   await sleep(500);
   if (child.exitCode !== null) throw new Error("nginx did not start");
   return { base: `http://127.0.0.1:${port}`, files: join(root, "files"), child };

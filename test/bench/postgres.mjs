@@ -30,11 +30,15 @@ export async function startPostgres(directory) {
   asServer(`${binaries}/initdb`, ["-D", data, "-U", "bench", "--auth=trust", "-E", "UTF8", "--locale=C", "--no-sync"]);
   appendFileSync(`${data}/postgresql.conf`, `${SETTINGS}unix_socket_directories = '${directory}'\n`);
   asServer(`${binaries}/pg_ctl`, ["-D", data, "-l", `${directory}/log`, "-w", "start"]);
-  return { directory, data, binaries };
+  const server = { directory, data, binaries, isRunning: true };
+  process.once("exit", () => stopPostgres(server)); // of a benchmark that failed
+  return server;
 }
 
-export function stopPostgres({ data, binaries }) {
-  asServer(`${binaries}/pg_ctl`, ["-D", data, "-m", "immediate", "stop"]);
+export function stopPostgres(server) {
+  if (!server.isRunning) return;
+  server.isRunning = false;
+  asServer(`${server.binaries}/pg_ctl`, ["-D", server.data, "-m", "immediate", "stop"]);
 }
 
 export function psql({ directory }, statement) {

@@ -11,6 +11,7 @@ export function initData(binary, data) {
 export async function startServer(binary, data, options = []) {
   const child = spawn(binary, ["serve", "--data", data, "--listen", "127.0.0.1:0", ...options],
     { stdio: ["ignore", "pipe", openSync(`${data}.log`, "a")] });
+  process.once("exit", () => child.kill("SIGTERM")); // of a benchmark that failed
   const base = await new Promise((resolve, reject) => {
     let text = "";
     child.stdout.on("data", (bytes) => {
