@@ -81,7 +81,7 @@ void hex_encode(struct slice bytes, char *ret_text)
     ret_text[2 * bytes.size_bytes] = '\0';
 }
 
-static int hex_digit(char character)
+int hex_digit(char character)
 {
     if (character >= '0' && character <= '9')
         return character - '0';

@@ -135,9 +135,10 @@ static bool serve_describe_worker(const struct serve *serve,
     return true;
 }
 
-bool serve_run_keeper(const struct supervisor_process *process, int ready_fd, struct err *err)
+static bool serve_run_as(const struct supervisor_process *process,
+                         bool (*run)(const struct worker_config *config, struct err *err),
+                         struct err *err)
 {
-    ASSERT(ready_fd < 0);
     serve_leave_socket(process->context);
     struct stop stop;
     stop_init(&stop);
@@ -145,20 +146,19 @@ bool serve_run_keeper(const struct supervisor_process *process, int ready_fd, st
     arena_init(&arena);
     struct worker_config config;
     TRY(serve_describe_worker(process->context, process, &arena, &stop, &config, err));
-    return keeper_run(&config, err);
+    return run(&config, err);
+}
+
+bool serve_run_keeper(const struct supervisor_process *process, int ready_fd, struct err *err)
+{
+    ASSERT(ready_fd < 0);
+    return serve_run_as(process, keeper_run, err);
 }
 
 bool serve_run_worker(const struct supervisor_process *process, int ready_fd, struct err *err)
 {
     ASSERT(ready_fd < 0);
-    serve_leave_socket(process->context);
-    struct stop stop;
-    stop_init(&stop);
-    struct arena arena CLEANUP(arena_clear);
-    arena_init(&arena);
-    struct worker_config config;
-    TRY(serve_describe_worker(process->context, process, &arena, &stop, &config, err));
-    return worker_run(&config, err);
+    return serve_run_as(process, worker_run, err);
 }
 
 bool serve_accept_clock(const struct serve *serve, struct err *err)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // JSON strings: UTF-8, escapes and surrogate pairs, strictly.
 #include "base/check.h"
+#include "base/hash.h"
 #include "model/event_internal.h"
 
 static bool event_is_continuation(const unsigned char *at, const unsigned char *end)
@@ -29,17 +30,6 @@ static const char *event_skip_sequence(const char *start, const char *limit)
     return event_is_continuation(++at, end) ? start + 4 : NULL;
 }
 
-static int event_hex_digit(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    if (character >= 'a' && character <= 'f')
-        return character - 'a' + 10;
-    if (character >= 'A' && character <= 'F')
-        return character - 'A' + 10;
-    return -1;
-}
-
 // The number of four hexadecimal digits, or -1.
 static int event_hex4(const char *at, const char *end)
 {
@@ -47,7 +37,7 @@ static int event_hex4(const char *at, const char *end)
         return -1;
     int value = 0;
     for (int i = 0; i < 4; i++) {
-        const int digit = event_hex_digit(at[i]);
+        const int digit = hex_digit(at[i]);
         if (digit < 0)
             return -1;
         value = value * 16 + digit;

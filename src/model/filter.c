@@ -4,6 +4,7 @@
 #include "model/filter.h"
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "model/filter_internal.h"
 
@@ -273,17 +274,6 @@ static bool filter_parse_root(const struct json_node *root, const struct schema 
 
 // --- Texts that hold the array.
 
-static int filter_hex_digit(char character)
-{
-    if (character >= '0' && character <= '9')
-        return character - '0';
-    if (character >= 'a' && character <= 'f')
-        return character - 'a' + 10;
-    if (character >= 'A' && character <= 'F')
-        return character - 'A' + 10;
-    return -1;
-}
-
 // '+' stays: encodeURIComponent writes spaces as %20, and a plus may be part of a value.
 static bool filter_percent_decode(struct slice text, struct buf *destination)
 {
@@ -295,8 +285,8 @@ static bool filter_percent_decode(struct slice text, struct buf *destination)
         }
         if (text.size_bytes - i < 3)
             return false;
-        const int high = filter_hex_digit(bytes[i + 1]);
-        const int low = filter_hex_digit(bytes[i + 2]);
+        const int high = hex_digit(bytes[i + 1]);
+        const int low = hex_digit(bytes[i + 2]);
         if (high < 0 || low < 0)
             return false;
         buf_append_char(destination, (char)(high * 16 + low));

@@ -157,21 +157,16 @@ static void worker_run_job(struct worker *worker, const struct job *job, int64_t
     heartbeat_stop(&heartbeat);
 
     struct err err = {0};
-    bool is_settled;
     const bool is_stopping = atomic_load(&config->stop->is_requested);
     if (is_done) {
         char text[32];
         (void)snprintf(text, sizeof text, "%lld", (long long)row_count);
         worker_log_job(LOG_INFO, "job_succeeded", job, "rows", text);
-        is_settled = true;
     } else if (failure.kind == ERR_CANCELED && !is_stopping) {
         worker_log_job(LOG_WARN, "job_lost", job, "reason", failure.message);
-        is_settled = true;
-    } else {
-        is_settled = worker_give_back(worker, job, &failure, is_stopping, &err);
-    }
-    if (!is_settled)
+    } else if (!worker_give_back(worker, job, &failure, is_stopping, &err)) {
         worker_log_job(LOG_WARN, "job_not_settled", job, "reason", err.message);
+    }
     wake_all(config->wake);
 }
 
