@@ -12,7 +12,10 @@
 #include "base/number.h"
 
 // The scripts at index n lead from format n to n + 1.
-static const char *const *const catalog_migrations[CATALOG_FORMAT] = {catalog_schema_sql};
+static const char *const *const catalog_migrations[CATALOG_FORMAT] = {
+    catalog_schema_sql,
+    catalog_schema_2_sql,
+};
 
 bool catalog_end(struct catalog *catalog, bool is_done, struct err *err)
 {

@@ -5,16 +5,32 @@
 #include <stddef.h>
 
 #include "base/rng.h"
+#include "catalog/audit.h"
 #include "catalog/catalog.h"
 #include "db/db.h"
 
 struct catalog {
     struct db *db;
-    int64_t seen_version; // of catalog_poll
+    int64_t seen_version;              // of catalog_poll
+    const struct catalog_actor *actor; // NULL: the server itself
 };
 
-// The scripts that make format 1 out of nothing; NULL ends them.
+// The scripts that make format 1 out of nothing, and format 2 out of format 1; NULL ends them.
 extern const char *const catalog_schema_sql[];
+extern const char *const catalog_schema_2_sql[];
+
+// The audit log's entry for a change, inside the transaction of the change; nothing when the handle
+// works for nobody. A creation claims the actor's idempotency key: CONFLICT when another request
+// with the key has made something in the meantime.
+struct audit_change {
+    const char *organization_id; // whose thing it is; NULL: the operator's
+    const char *action;
+    const char *object_id;
+    const char *details; // JSON object, or NULL
+    bool is_creation;
+};
+NODISCARD bool audit_record(struct catalog *catalog, const struct audit_change *change,
+                            struct err *err);
 
 // Runs body inside a write transaction: commits when it returns true, else rolls back and leaves
 // *err as body set it. Rows that body opened must be closed when it returns.

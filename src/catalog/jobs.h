@@ -48,7 +48,7 @@ struct job {
     const char *id; // UUID form, a keyed function of (subscription, window, revision)
     const char *subscription_id;
     const char *organization_id;
-    const char *app_id;
+    const char *app_id; // NULL: all apps of the organization
     int64_t subscription_version;
     int64_t topic_id;
     int64_t start_ms;

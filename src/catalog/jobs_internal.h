@@ -18,6 +18,9 @@ static_assert(JOB_PENDING_GENERATION == 0 && JOB_RUNNING == 1 && JOB_PENDING_UPL
 static_assert(JOB_SAMPLE == 0 && JOB_LIVE == 1 && JOB_BACKFILL == 2 && JOB_LATE == 3 &&
                   JOB_RETRY == 4,
               "kinds are numbers in SQL and on disk");
+static_assert(SUBSCRIPTION_SCHEDULED == 0 && SUBSCRIPTION_CUSTOM_EXPORT == 1 &&
+                  SUBSCRIPTION_DAILY_EXPORT == 2 && SUBSCRIPTION_PREVIEW == 3,
+              "kinds are numbers in SQL and on disk");
 static_assert(SUBSCRIPTION_PENDING == 0 && SUBSCRIPTION_ACTIVE == 1 && SUBSCRIPTION_FAILED == 2 &&
                   SUBSCRIPTION_INACTIVE == 3,
               "statuses are numbers in SQL and on disk");
@@ -32,7 +35,8 @@ enum job_internal_limits {
 // For `FROM jobs j`, in the order in which job_read_row reads. Lists leave the recipe out: it is
 // the largest column, and only the worker that runs the job needs it.
 #define JOB_COLUMNS_BUT_RECIPE                                                                     \
-    "j.id, j.subscription_id, j.organization_id, j.app_id, j.subscription_version, j.topic_id,"    \
+    "j.id, j.subscription_id, j.organization_id, nullif(j.app_id, ''),"                            \
+    " j.subscription_version, j.topic_id,"                                                         \
     " j.start_ms, j.end_ms, j.revision, j.kind, j.state, j.is_visible, j.seq_lo, j.seq_hi,"        \
     " j.fence, j.claim_id, j.lost_count, j.created_at_ms, j.finished_at_ms, j.expires_at_ms,"      \
     " j.is_expired, j.row_count, j.byte_count, j.reason, j.first_failed_at_ms"

@@ -29,12 +29,14 @@ enum job_late_limits {
     JOB_LATE_SEGMENTS_PER_STEP = 64, // as many as one seal makes
 };
 
-// Pairs of a subscription u and the last revision j of its window over the hour of h, where j has a
-// range that ended before the rows of h. A window starts at its hour or its day. CROSS JOIN fixes
-// the order of looking, from hints to jobs: a planner that knows no counts would start at the jobs.
+// A version v of a subscription u and the last revision j of its window over the hour of h, where j
+// has a range that ended before the rows of h. A window starts at its hour or its day. CROSS JOIN
+// fixes the order of looking, from hints to jobs: a planner that knows no counts would start at the
+// jobs.
 #define JOB_LATE_WINDOWS                                                                           \
-    " u.topic_id = h.topic_id AND u.app_id = CAST(h.app_id AS TEXT) AND u.status IN (0, 1)"        \
-    " AND j.subscription_id = u.id"                                                                \
+    " v.topic_id = h.topic_id AND u.id = v.subscription_id AND u.kind = 0"                         \
+    " AND u.status IN (0, 1) AND u.app_id IN ('', CAST(h.app_id AS TEXT))"                         \
+    " AND j.subscription_id = u.id AND j.subscription_version = v.version"                         \
     " AND j.start_ms IN (h.hour_ms, h.hour_ms - h.hour_ms % 86400000)"                             \
     " AND j.end_ms > h.hour_ms AND j.revision >= 0 AND j.state <> 4"                               \
     " AND j.seq_hi >= 0 AND j.seq_hi < h.seq_max"                                                  \
@@ -143,7 +145,8 @@ static bool job_late_check_segments(struct catalog *catalog, bool *ret_is_done, 
         "SELECT h.topic_id, h.app_id, h.hour_ms, max(h.seq_max)"
         " FROM segments g JOIN segment_slices h ON h.segment_id = g.id"
         " WHERE g.id > $1 AND g.id <= $2 AND g.retired_at_ms = 0"
-        " AND EXISTS (SELECT 1 FROM subscriptions u CROSS JOIN jobs j WHERE" JOB_LATE_WINDOWS ")"
+        " AND EXISTS (SELECT 1 FROM subscription_versions v CROSS JOIN subscriptions u"
+        " CROSS JOIN jobs j WHERE" JOB_LATE_WINDOWS ")"
         " GROUP BY h.topic_id, h.app_id, h.hour_ms",
         range, ARRAY_COUNT(range), &arena, &hints, err));
     return job_late_note(catalog, hints, last_id, err);
@@ -167,15 +170,14 @@ static bool job_late_find_windows(struct catalog *catalog, struct job_late_makin
     const struct db_value values[] = {db_int64(making->now_ms), db_int64(min_gap_ms),
                                       db_int64(limit)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
-    TRY(db_query(
-        catalog->db,
-        "SELECT DISTINCT " JOB_LIST_COLUMNS
-        " FROM late_hints h CROSS JOIN subscriptions u CROSS JOIN jobs j WHERE" JOB_LATE_WINDOWS
-        " AND j.state = 3"
-        " AND (j.revision = 0 AND j.kind IN (1, 2)"
-        "  OR j.created_at_ms <= $1 - $2 OR j.created_at_ms > $1)"
-        " ORDER BY j.start_ms, j.id LIMIT $3",
-        values, ARRAY_COUNT(values), &rows, err));
+    TRY(db_query(catalog->db,
+                 "SELECT DISTINCT " JOB_LIST_COLUMNS
+                 " FROM late_hints h CROSS JOIN subscription_versions v CROSS JOIN subscriptions u"
+                 " CROSS JOIN jobs j WHERE" JOB_LATE_WINDOWS " AND j.state = 3"
+                 " AND (j.revision = 0 AND j.kind IN (1, 2)"
+                 "  OR j.created_at_ms <= $1 - $2 OR j.created_at_ms > $1)"
+                 " ORDER BY j.start_ms, j.id LIMIT $3",
+                 values, ARRAY_COUNT(values), &rows, err));
     struct catalog_list list = {0};
     while (db_rows_next(rows, err)) {
         struct job *job = catalog_list_add(&list, arena, sizeof *job);
@@ -258,13 +260,13 @@ static bool job_late_drop(struct catalog *catalog, bool *ret_is_done, struct err
     arena_init(&arena);
     const struct db_value values[] = {db_int64(JOB_ROWS_PER_TRANSACTION)};
     struct job_late_hints hints = {0};
-    TRY(job_late_query_hints(
-        catalog,
-        "SELECT h.topic_id, h.app_id, h.hour_ms, h.seq_max FROM late_hints h"
-        " WHERE NOT EXISTS"
-        " (SELECT 1 FROM subscriptions u CROSS JOIN jobs j WHERE" JOB_LATE_WINDOWS ")"
-        " LIMIT $1",
-        values, ARRAY_COUNT(values), &arena, &hints, err));
+    TRY(job_late_query_hints(catalog,
+                             "SELECT h.topic_id, h.app_id, h.hour_ms, h.seq_max FROM late_hints h"
+                             " WHERE NOT EXISTS"
+                             " (SELECT 1 FROM subscription_versions v CROSS JOIN subscriptions u"
+                             " CROSS JOIN jobs j WHERE" JOB_LATE_WINDOWS ")"
+                             " LIMIT $1",
+                             values, ARRAY_COUNT(values), &arena, &hints, err));
     *ret_is_done = hints.count < JOB_ROWS_PER_TRANSACTION;
     return hints.count == 0 || catalog_run(catalog, job_late_drop_body, &hints, err);
 }

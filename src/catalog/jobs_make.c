@@ -33,15 +33,20 @@ static bool job_find_due(struct catalog *catalog, const struct job_schedule_requ
         db_int64(limit),
     };
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
-    TRY(db_query(catalog->db,
-                 "SELECT id, organization_id, app_id, version, topic_id, cadence, next_end_ms FROM"
-                 " (SELECT * FROM (SELECT * FROM subscriptions WHERE status = 1 AND cadence = 0"
-                 "   AND next_end_ms <= $1 ORDER BY next_end_ms LIMIT $3) AS hourly"
-                 "  UNION ALL"
-                 "  SELECT * FROM (SELECT * FROM subscriptions WHERE status = 1 AND cadence = 1"
-                 "   AND next_end_ms <= $2 ORDER BY next_end_ms LIMIT $3) AS daily) AS due"
-                 " ORDER BY next_end_ms, id LIMIT $3",
-                 values, ARRAY_COUNT(values), &rows, err));
+    TRY(db_query(
+        catalog->db,
+        "SELECT due.id, due.organization_id, nullif(due.app_id, ''), v.version, v.topic_id,"
+        " due.cadence, due.next_end_ms FROM"
+        " (SELECT * FROM (SELECT * FROM subscriptions WHERE status = 1 AND cadence = 0"
+        "   AND next_end_ms <= $1 ORDER BY next_end_ms LIMIT $3) AS hourly"
+        "  UNION ALL"
+        "  SELECT * FROM (SELECT * FROM subscriptions WHERE status = 1 AND cadence = 1"
+        "   AND next_end_ms <= $2 ORDER BY next_end_ms LIMIT $3) AS daily) AS due"
+        " JOIN subscription_versions v ON v.subscription_id = due.id AND v.version ="
+        "  (SELECT max(w.version) FROM subscription_versions w"
+        "   WHERE w.subscription_id = due.id AND w.from_ms <= due.scheduled_to_ms)"
+        " ORDER BY due.next_end_ms, due.id LIMIT $3",
+        values, ARRAY_COUNT(values), &rows, err));
     struct catalog_list list = {0};
     while (db_rows_next(rows, err)) {
         struct job_due *due = catalog_list_add(&list, arena, sizeof *due);
@@ -183,8 +188,11 @@ static bool job_backfill_row(struct catalog *catalog, const struct job_backfilli
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
     TRY(catalog_query_row(catalog,
-                          "SELECT organization_id, app_id, version, topic_id, cadence, status"
-                          " FROM subscriptions WHERE id = $1",
+                          "SELECT s.organization_id, nullif(s.app_id, ''), v.version, v.topic_id,"
+                          " v.cadence, s.status"
+                          " FROM subscriptions s JOIN subscription_versions v"
+                          " ON v.subscription_id = s.id AND v.version = s.version"
+                          " WHERE s.id = $1 AND s.kind = 0",
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
         return err_set(err, ERR_NOT_FOUND, "Subscription not found");

@@ -159,13 +159,14 @@ bool job_insert(struct catalog *catalog, const struct job_key *key, const struct
         db_int64(row->now_ms),
     };
     int64_t changed = 0;
-    TRY(db_exec(catalog->db,
-                "INSERT INTO jobs(id, subscription_id, organization_id, app_id,"
-                " subscription_version, topic_id, start_ms, end_ms, revision, kind, priority,"
-                " state, is_visible, bound_seq, seq_lo, created_at_ms)"
-                " VALUES($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $14, $15)"
-                " ON CONFLICT DO NOTHING",
-                values, ARRAY_COUNT(values), &changed, err));
+    TRY(db_exec(
+        catalog->db,
+        "INSERT INTO jobs(id, subscription_id, organization_id, app_id,"
+        " subscription_version, topic_id, start_ms, end_ms, revision, kind, priority,"
+        " state, is_visible, bound_seq, seq_lo, created_at_ms)"
+        " VALUES($1, $2, $3, coalesce($4, ''), $5, $6, $7, $8, $9, $10, $11, 0, $12, $13, $14, $15)"
+        " ON CONFLICT DO NOTHING",
+        values, ARRAY_COUNT(values), &changed, err));
     *ret_created = changed > 0;
     return true;
 }

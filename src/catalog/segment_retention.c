@@ -32,21 +32,25 @@ static bool segment_read_ids(struct catalog *catalog, const char *sql,
 // Of a segment s: some of its rows are still to be exported. Either a subscription has not got the
 // jobs of all windows over the slice's hour yet, or a job over it is not final (its subscription
 // may have ended), or late rows of the hour are noted, or not looked at, for a next revision. A
-// window starts at its hour or its day. CROSS JOIN: from slices to subscriptions to jobs, by their
-// indexes.
+// window starts at its hour or its day; what is asked for once starts anywhere. CROSS JOIN: from
+// slices to versions to subscriptions to jobs, by their indexes.
 #define SEGMENT_IS_HELD                                                                            \
-    "EXISTS (SELECT 1 FROM segment_slices x CROSS JOIN subscriptions u"                            \
-    " WHERE x.segment_id = s.id"                                                                   \
-    " AND u.topic_id = x.topic_id AND u.app_id = CAST(x.app_id AS TEXT)"                           \
-    " AND (u.status IN (0, 1) AND u.scheduled_to_ms <= x.hour_ms"                                  \
-    "  OR u.status IN (0, 1) AND EXISTS (SELECT 1 FROM late_hints h"                               \
-    "   WHERE h.topic_id = x.topic_id AND h.app_id = x.app_id AND h.hour_ms = x.hour_ms"           \
-    "   AND h.seq_max >= x.seq_min)"                                                               \
-    "  OR u.status IN (0, 1) AND x.segment_id > coalesce((SELECT CAST(m.value AS INTEGER)"         \
-    "   FROM meta m WHERE m.name = 'late_checked_segment'), 0)"                                    \
-    "  OR EXISTS (SELECT 1 FROM jobs j WHERE j.subscription_id = u.id"                             \
+    "EXISTS (SELECT 1 FROM segment_slices x CROSS JOIN subscription_versions v"                    \
+    " CROSS JOIN subscriptions u"                                                                  \
+    " WHERE x.segment_id = s.id AND v.topic_id = x.topic_id AND u.id = v.subscription_id"          \
+    " AND u.app_id IN ('', CAST(x.app_id AS TEXT))"                                                \
+    " AND (u.kind = 0 AND u.status IN (0, 1) AND (u.scheduled_to_ms <= x.hour_ms"                  \
+    "   OR EXISTS (SELECT 1 FROM late_hints h"                                                     \
+    "    WHERE h.topic_id = x.topic_id AND h.app_id = x.app_id AND h.hour_ms = x.hour_ms"          \
+    "    AND h.seq_max >= x.seq_min)"                                                              \
+    "   OR x.segment_id > coalesce((SELECT CAST(m.value AS INTEGER)"                               \
+    "    FROM meta m WHERE m.name = 'late_checked_segment'), 0))"                                  \
+    "  OR u.kind = 0 AND EXISTS (SELECT 1 FROM jobs j WHERE j.subscription_id = u.id"              \
     "   AND j.start_ms IN (x.hour_ms, x.hour_ms - x.hour_ms % 86400000)"                           \
-    "   AND j.end_ms > x.hour_ms AND j.state IN (0, 1, 2))))"
+    "   AND j.end_ms > x.hour_ms AND j.state IN (0, 1, 2))"                                        \
+    "  OR u.kind > 0 AND EXISTS (SELECT 1 FROM jobs j WHERE j.subscription_id = u.id"              \
+    "   AND j.start_ms < x.hour_ms + 3600000 AND j.end_ms > x.hour_ms"                             \
+    "   AND j.state IN (0, 1, 2))))"
 
 // A look outside of write transactions, as there may be many that are old and held.
 static bool segment_find_old(struct catalog *catalog, const struct segment_drop *drop,

@@ -11,9 +11,14 @@
 // Far above what an API body of at most 64 KiB grows to when its filter is kept with types as well.
 #define SUBSCRIPTION_TEXT_BYTES_MAX ((size_t)16 << 20)
 
+// For `FROM subscriptions s JOIN subscription_versions v`, in the order of subscription_read_row.
 #define SUBSCRIPTION_COLUMNS                                                                       \
-    "id, organization_id, app_id, version, status, reason, report, topic_id, created_at_ms,"       \
-    " deactivated_at_ms, live_from_ms, scheduled_to_ms"
+    "s.id, s.organization_id, nullif(s.app_id, ''), s.kind, v.version, s.is_paused,"               \
+    " s.change_count, s.status, s.reason, v.report, v.topic_id, s.created_at_ms,"                  \
+    " s.deactivated_at_ms, s.live_from_ms, s.scheduled_to_ms"
+#define SUBSCRIPTION_LATEST                                                                        \
+    "subscriptions s JOIN subscription_versions v"                                                 \
+    " ON v.subscription_id = s.id AND v.version = s.version"
 
 const char subscription_deactivated_reason[] = "subscription was deactivated";
 
@@ -40,6 +45,13 @@ static enum subscription_status subscription_status_from(int64_t number)
     return (enum subscription_status)number;
 }
 
+static enum subscription_kind subscription_kind_from(int64_t number)
+{
+    ASSERT(number >= SUBSCRIPTION_SCHEDULED);
+    ASSERT(number <= SUBSCRIPTION_PREVIEW);
+    return (enum subscription_kind)number;
+}
+
 static bool subscription_read_row(const struct db_rows *rows, struct arena *arena,
                                   struct subscription *ret_subscription, struct err *err)
 {
@@ -47,16 +59,19 @@ static bool subscription_read_row(const struct db_rows *rows, struct arena *aren
         .id = catalog_row_text(rows, 0, arena),
         .organization_id = catalog_row_text(rows, 1, arena),
         .app_id = catalog_row_text(rows, 2, arena),
-        .version = db_rows_int64(rows, 3),
-        .status = subscription_status_from(db_rows_int64(rows, 4)),
-        .reason = catalog_row_text(rows, 5, arena),
-        .topic_id = db_rows_int64(rows, 7),
-        .created_at_ms = db_rows_int64(rows, 8),
-        .deactivated_at_ms = db_rows_int64(rows, 9),
-        .live_from_ms = db_rows_int64(rows, 10),
-        .scheduled_to_ms = db_rows_int64(rows, 11),
+        .kind = subscription_kind_from(db_rows_int64(rows, 3)),
+        .version = db_rows_int64(rows, 4),
+        .is_paused = db_rows_int64(rows, 5) != 0,
+        .change_count = db_rows_int64(rows, 6),
+        .status = subscription_status_from(db_rows_int64(rows, 7)),
+        .reason = catalog_row_text(rows, 8, arena),
+        .topic_id = db_rows_int64(rows, 10),
+        .created_at_ms = db_rows_int64(rows, 11),
+        .deactivated_at_ms = db_rows_int64(rows, 12),
+        .live_from_ms = db_rows_int64(rows, 13),
+        .scheduled_to_ms = db_rows_int64(rows, 14),
     };
-    if (!report_load(db_rows_text(rows, 6), arena, &subscription.report, err))
+    if (!report_load(db_rows_text(rows, 9), arena, &subscription.report, err))
         return err_wrap(err, "subscription %s", subscription.id);
     *ret_subscription = subscription;
     return true;
@@ -84,10 +99,12 @@ static bool subscription_check_limit(struct catalog *catalog,
         return true;
     const struct db_value values[] = {db_text(request->organization_id), db_text(request->app_id)};
     int64_t count = 0;
-    TRY(catalog_query_int64(catalog,
-                            "SELECT count(*) FROM subscriptions"
-                            " WHERE organization_id = $1 AND app_id = $2 AND status IN (0, 1)",
-                            values, ARRAY_COUNT(values), &count, err));
+    TRY(catalog_query_int64(
+        catalog,
+        "SELECT count(*) FROM subscriptions"
+        " WHERE organization_id = $1 AND app_id = coalesce($2, '') AND status IN (0, 1)"
+        " AND kind = 0",
+        values, ARRAY_COUNT(values), &count, err));
     if (count >= request->limit)
         return err_set(err, ERR_LIMIT, "Subscription limit reached: %" PRId64, request->limit);
     return true;
@@ -103,14 +120,32 @@ static bool subscription_check_duplicate(struct catalog *catalog,
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
     TRY(catalog_query_row(catalog,
-                          "SELECT id FROM subscriptions WHERE organization_id = $1 AND app_id = $2"
-                          " AND status IN (0, 1) AND duplicate_key = $3 ORDER BY created_at_ms, id",
+                          "SELECT id FROM subscriptions WHERE organization_id = $1"
+                          " AND app_id = coalesce($2, '') AND kind = 0 AND status IN (0, 1)"
+                          " AND duplicate_key = $3 ORDER BY created_at_ms, id",
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
         return true;
     const struct slice id = db_rows_text(rows, 0);
     return err_set(err, ERR_CONFLICT, "Duplicate of subscription %.*s", (int)id.size_bytes,
                    slice_chars(id));
+}
+
+// The first version is also for the windows before it, which a backfill may ask for.
+static bool subscription_insert_version(struct catalog *catalog,
+                                        const struct subscription_creation *creation,
+                                        struct err *err)
+{
+    const struct subscription_request *request = creation->request;
+    const struct db_value values[] = {
+        db_text(creation->id),       db_int64((int64_t)request->report->cadence),
+        db_int64(request->topic_id), db_slice(buf_slice(&creation->document)),
+        db_int64(request->now_ms),
+    };
+    return db_exec(catalog->db,
+                   "INSERT INTO subscription_versions(subscription_id, version, from_ms, cadence,"
+                   " topic_id, report, created_at_ms) VALUES($1, 1, 0, $2, $3, $4, $5)",
+                   values, ARRAY_COUNT(values), NULL, err);
 }
 
 static bool subscription_insert(struct catalog *catalog,
@@ -122,20 +157,18 @@ static bool subscription_insert(struct catalog *catalog,
         db_text(creation->id),
         db_text(request->organization_id),
         db_text(request->app_id),
-        db_slice(buf_slice(&creation->document)),
         db_slice(buf_slice(&creation->duplicate_key)),
         db_int64((int64_t)cadence),
-        db_int64(request->topic_id),
         db_int64(request->now_ms),
         db_int64(creation->live_from_ms),
         db_int64(creation->live_from_ms + cadence_ms(cadence)),
     };
-    return db_exec(catalog->db,
-                   "INSERT INTO subscriptions(id, organization_id, app_id, version, status, report,"
-                   " duplicate_key, cadence, topic_id, created_at_ms, live_from_ms,"
-                   " scheduled_to_ms, next_end_ms)"
-                   " VALUES($1, $2, $3, 1, 0, $4, $5, $6, $7, $8, $9, $9, $10)",
-                   values, ARRAY_COUNT(values), NULL, err);
+    TRY(db_exec(catalog->db,
+                "INSERT INTO subscriptions(id, organization_id, app_id, version, status,"
+                " duplicate_key, cadence, created_at_ms, live_from_ms, scheduled_to_ms,"
+                " next_end_ms) VALUES($1, $2, coalesce($3, ''), 1, 0, $4, $5, $6, $7, $7, $8)",
+                values, ARRAY_COUNT(values), NULL, err));
+    return subscription_insert_version(catalog, creation, err);
 }
 
 // Its bound is 0: it reads what is sealed when it is claimed.
@@ -173,7 +206,14 @@ static bool subscription_create_body(struct catalog *catalog, void *context, str
     TRY(subscription_check_limit(catalog, creation->request, err));
     TRY(subscription_check_duplicate(catalog, creation, err));
     TRY(subscription_insert(catalog, creation, err));
-    return subscription_insert_sample(catalog, creation, err);
+    TRY(subscription_insert_sample(catalog, creation, err));
+    const struct audit_change change = {
+        .organization_id = creation->request->organization_id,
+        .action = "subscription.create",
+        .object_id = creation->id,
+        .is_creation = true,
+    };
+    return audit_record(catalog, &change, err);
 }
 
 static void subscription_creation_clear(struct subscription_creation *creation)
@@ -198,7 +238,7 @@ bool subscription_create(struct catalog *catalog, const struct subscription_requ
     TRY(buf_check(&creation.duplicate_key, err));
     catalog_new_uuid(rng_system(), creation.id);
     TRY(catalog_run(catalog, subscription_create_body, &creation, err));
-    return subscription_get_any(catalog, creation.id, arena, ret_subscription, err);
+    return subscription_get_any(catalog, creation.id, 0, arena, ret_subscription, err);
 }
 
 // --- Reading
@@ -212,22 +252,28 @@ bool subscription_get(struct catalog *catalog, const char *organization_id, cons
     bool found = false;
     TRY(catalog_query_row(
         catalog,
-        "SELECT " SUBSCRIPTION_COLUMNS " FROM subscriptions"
-        " WHERE id = $1 AND organization_id = $2 AND app_id = coalesce($3, app_id)",
+        "SELECT " SUBSCRIPTION_COLUMNS " FROM " SUBSCRIPTION_LATEST
+        " WHERE s.id = $1 AND s.organization_id = $2 AND s.app_id = coalesce($3, s.app_id)"
+        " AND s.kind = 0",
         values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
         return subscription_not_found(err);
     return subscription_read_row(rows, arena, ret_subscription, err);
 }
 
-bool subscription_get_any(struct catalog *catalog, const char *id, struct arena *arena,
-                          struct subscription *ret_subscription, struct err *err)
+bool subscription_get_any(struct catalog *catalog, const char *id, int64_t version,
+                          struct arena *arena, struct subscription *ret_subscription,
+                          struct err *err)
 {
-    const struct db_value values[] = {db_text(id)};
+    const struct db_value values[] = {db_text(id), db_int64(version)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
     TRY(catalog_query_row(catalog,
-                          "SELECT " SUBSCRIPTION_COLUMNS " FROM subscriptions WHERE id = $1",
+                          "SELECT " SUBSCRIPTION_COLUMNS
+                          " FROM subscriptions s JOIN subscription_versions v"
+                          " ON v.subscription_id = s.id"
+                          " AND v.version = CASE $2 WHEN 0 THEN s.version ELSE $2 END"
+                          " WHERE s.id = $1",
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
         return subscription_not_found(err);
@@ -241,9 +287,9 @@ bool subscription_list(struct catalog *catalog, const char *organization_id, con
     const struct db_value values[] = {db_text(organization_id), db_text(app_id)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(db_query(catalog->db,
-                 "SELECT " SUBSCRIPTION_COLUMNS " FROM subscriptions"
-                 " WHERE organization_id = $1 AND app_id = coalesce($2, app_id) AND status <> 3"
-                 " ORDER BY created_at_ms, id",
+                 "SELECT " SUBSCRIPTION_COLUMNS " FROM " SUBSCRIPTION_LATEST
+                 " WHERE s.organization_id = $1 AND s.app_id = coalesce($2, s.app_id)"
+                 " AND s.status <> 3 AND s.kind = 0 ORDER BY s.created_at_ms, s.id",
                  values, ARRAY_COUNT(values), &rows, err));
     struct catalog_list list = {0};
     while (db_rows_next(rows, err)) {
@@ -280,12 +326,19 @@ static bool subscription_deactivate_body(struct catalog *catalog, void *context,
                                       db_text(ending->app_id), db_int64(ending->now_ms)};
     int64_t changed = 0;
     TRY(db_exec(catalog->db,
-                "UPDATE subscriptions SET status = 3, deactivated_at_ms = $4"
+                "UPDATE subscriptions SET status = 3, deactivated_at_ms = $4,"
+                " change_count = change_count + 1"
                 " WHERE id = $1 AND organization_id = $2 AND app_id = coalesce($3, app_id)"
-                " AND status <> 3",
+                " AND status <> 3 AND kind = 0",
                 values, ARRAY_COUNT(values), &changed, err));
     if (changed == 0)
         return subscription_not_found(err);
+    const struct audit_change change = {
+        .organization_id = ending->organization_id,
+        .action = "subscription.deactivate",
+        .object_id = ending->id,
+    };
+    TRY(audit_record(catalog, &change, err));
     return subscription_cancel_body(catalog, context, err);
 }
 

@@ -13,11 +13,23 @@ enum subscription_status {
 };
 const char *subscription_status_name(enum subscription_status status); // "PENDING", ...
 
+// What asks for jobs. The first kind asks again and again; the others are made once, have one job,
+// and are seen by the calls that make them alone.
+enum subscription_kind {
+    SUBSCRIPTION_SCHEDULED,
+    SUBSCRIPTION_CUSTOM_EXPORT,
+    SUBSCRIPTION_DAILY_EXPORT, // one topic of one day
+    SUBSCRIPTION_PREVIEW,
+};
+
 struct subscription {
     const char *id; // UUID
     const char *organization_id;
-    const char *app_id;
-    int64_t version; // from 1
+    const char *app_id; // NULL: all apps of the organization
+    enum subscription_kind kind;
+    int64_t version; // from 1; the one that report and topic_id are of
+    bool is_paused;
+    int64_t change_count; // goes up with every change that a client makes
     enum subscription_status status;
     const char *reason; // of FAILED, else NULL
     struct report report;
@@ -46,9 +58,10 @@ NODISCARD bool subscription_create(struct catalog *catalog,
 NODISCARD bool subscription_get(struct catalog *catalog, const char *organization_id,
                                 const char *app_id, struct slice id, struct arena *arena,
                                 struct subscription *ret_subscription, struct err *err);
-// For workers and the scheduler.
-NODISCARD bool subscription_get_any(struct catalog *catalog, const char *id, struct arena *arena,
-                                    struct subscription *ret_subscription, struct err *err);
+// For workers and the scheduler: of any kind, as of a version (0: the latest).
+NODISCARD bool subscription_get_any(struct catalog *catalog, const char *id, int64_t version,
+                                    struct arena *arena, struct subscription *ret_subscription,
+                                    struct err *err);
 // All that are not INACTIVE, oldest first. app_id NULL: of the organization.
 NODISCARD bool subscription_list(struct catalog *catalog, const char *organization_id,
                                  const char *app_id, struct arena *arena,

@@ -150,12 +150,24 @@ static bool tenant_check_owner(struct catalog *catalog, const struct tenant_toke
     return true;
 }
 
+// A token that is made for nobody in particular is its own user.
+static bool tenant_insert_user(struct catalog *catalog, struct tenant_token *token, struct err *err)
+{
+    TRY(catalog_query_int64(catalog, "SELECT coalesce(max(id), 0) + 1 FROM users", NULL, 0,
+                            &token->user_id, err));
+    const struct db_value values[] = {db_int64(token->user_id), db_text(token->organization_id),
+                                      db_text(token->name), db_int64(token->created_at_ms)};
+    return db_exec(catalog->db,
+                   "INSERT INTO users(id, organization_id, name, created_at_ms)"
+                   " VALUES($1, $2, $3, $4)",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
+
 static bool tenant_insert_token(struct catalog *catalog, struct tenant_token *token,
                                 const char *digest, struct err *err)
 {
     TRY(tenant_check_owner(catalog, token, err));
-    TRY(catalog_query_int64(catalog, "SELECT coalesce(max(user_id), 0) + 1 FROM tokens", NULL, 0,
-                            &token->user_id, err));
+    TRY(tenant_insert_user(catalog, token, err));
     const struct db_value values[] = {db_text(token->key_id),
                                       db_text(digest),
                                       db_text(token->organization_id),

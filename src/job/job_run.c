@@ -48,8 +48,8 @@ bool job_run_is_outdated(const struct err *err)
 static bool job_attempt_load(struct job_attempt *attempt, struct err *err)
 {
     const struct job *job = attempt->job;
-    TRY(subscription_get_any(attempt->catalog, job->subscription_id, attempt->arena,
-                             &attempt->subscription, err));
+    TRY(subscription_get_any(attempt->catalog, job->subscription_id, job->subscription_version,
+                             attempt->arena, &attempt->subscription, err));
     const char *organization_id = NULL;
     TRY(topic_get_by_id(attempt->catalog, job->topic_id, attempt->arena, &attempt->schema,
                         &organization_id, err));

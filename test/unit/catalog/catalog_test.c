@@ -81,7 +81,7 @@ static void a_catalog_opens_again(void **state)
     assert_string_equal(value, "green");
     assert_true(
         catalog_get_value(fixture->catalog, "format_version", &fixture->arena, &value, &err));
-    assert_string_equal(value, "1");
+    assert_string_equal(value, "2");
 }
 
 static void making_one_twice_is_refused(void **state)
@@ -111,7 +111,7 @@ static void a_newer_one_is_refused(void **state)
     struct fixture *fixture = *state;
     struct err err = {0};
     struct catalog *newer = NULL;
-    assert_true(catalog_set_value(fixture->catalog, "format_version", "2", &err));
+    assert_true(catalog_set_value(fixture->catalog, "format_version", "3", &err));
     assert_false(catalog_open(fixture->path, &newer, &err));
     assert_int_equal(err.kind, ERR_INVALID);
     assert_non_null(strstr(err.message, "newer than this program"));
@@ -119,6 +119,44 @@ static void a_newer_one_is_refused(void **state)
     assert_false(catalog_open(fixture->path, &newer, &err));
     assert_int_equal(err.kind, ERR_CORRUPT);
     assert_null(newer);
+}
+
+// What format 1 had stays: subscriptions with their report, tokens with their user.
+static void an_older_one_is_migrated(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err err = {0};
+    struct db *db = NULL;
+    catalog_close(&fixture->catalog);
+    assert_int_equal(unlink(fixture->path), 0);
+    assert_true(db_sqlite_open(fixture->path, true, &db, &err));
+    for (const char *const *script = catalog_schema_sql; *script != NULL; script++)
+        assert_true(db_script(db, *script, &err));
+    db_close(&db);
+    run_sql(fixture->path,
+            "INSERT INTO meta(name, value) VALUES('format_version', '1');"
+            "INSERT INTO organizations(id, name, external_id, created_at_ms)"
+            " VALUES('100000000000000001', 'first', 'e', 5);"
+            "INSERT INTO tokens(key_id, token_sha256, organization_id, name, user_id, permissions,"
+            " created_at_ms) VALUES('k', 'h', '100000000000000001', 'ours', 7, 1, 6);"
+            "INSERT INTO subscriptions(id, organization_id, app_id, version, status, report,"
+            " duplicate_key, cadence, topic_id, created_at_ms, live_from_ms, scheduled_to_ms,"
+            " next_end_ms) VALUES('s', '100000000000000001', 'a', 1, 1, 'what', 'd', 1, 9, 6, 7, 7,"
+            " 8)");
+    assert_true(catalog_open(fixture->path, &fixture->catalog, &err));
+    int64_t count = 0;
+    assert_true(catalog_query_int64(
+        fixture->catalog,
+        "SELECT count(*) FROM subscriptions s JOIN subscription_versions v"
+        " ON v.subscription_id = s.id AND v.version = s.version AND v.from_ms = 0"
+        " AND v.report = 'what' AND v.topic_id = 9 AND v.cadence = 1 AND s.kind = 0",
+        NULL, 0, &count, &err));
+    assert_int_equal(count, 1);
+    assert_true(catalog_query_int64(fixture->catalog,
+                                    "SELECT count(*) FROM tokens t JOIN users u ON u.id = t.user_id"
+                                    " AND u.id = 7 AND u.name = 'ours' AND t.key_id = 'k'",
+                                    NULL, 0, &count, &err));
+    assert_int_equal(count, 1);
 }
 
 static void other_files_are_not_catalogs(void **state)
@@ -360,6 +398,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_half_made_one_can_be_made_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(writers_are_seen_without_a_lock, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_newer_one_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_older_one_is_migrated, set_up, tear_down),
         cmocka_unit_test_setup_teardown(other_files_are_not_catalogs, set_up, tear_down),
         cmocka_unit_test(a_catalog_may_live_in_memory),
         cmocka_unit_test_setup_teardown(values_are_kept_and_replaced, set_up, tear_down),

@@ -363,7 +363,7 @@ static void a_sample_that_kills_workers_fails_its_subscription(void **state)
     }
     assert_false(fixture_claim_at(fixture, "supervisor", now_ms, &job));
     struct subscription got;
-    assert_done(fixture, subscription_get_any(fixture->catalog, made.id, &fixture->arena, &got,
+    assert_done(fixture, subscription_get_any(fixture->catalog, made.id, 0, &fixture->arena, &got,
                                               &fixture->err));
     assert_int_equal(got.status, SUBSCRIPTION_FAILED);
     assert_string_equal(got.reason, "worker died 5 times while running this job");

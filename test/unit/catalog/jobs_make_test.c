@@ -38,8 +38,8 @@ static void a_window_waits_for_its_end_and_grace(void **state)
     assert_true(jobs[0].is_visible);
     assert_null(jobs[0].claim_id);
     struct subscription subscription;
-    assert_done(fixture, subscription_get_any(fixture->catalog, id, &fixture->arena, &subscription,
-                                              &fixture->err));
+    assert_done(fixture, subscription_get_any(fixture->catalog, id, 0, &fixture->arena,
+                                              &subscription, &fixture->err));
     assert_int_equal(subscription.scheduled_to_ms, FIXTURE_HOUR(11));
 }
 

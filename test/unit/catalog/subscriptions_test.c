@@ -5,8 +5,8 @@
 static struct subscription get(struct fixture *fixture, const char *id)
 {
     struct subscription subscription;
-    assert_done(fixture, subscription_get_any(fixture->catalog, id, &fixture->arena, &subscription,
-                                              &fixture->err));
+    assert_done(fixture, subscription_get_any(fixture->catalog, id, 0, &fixture->arena,
+                                              &subscription, &fixture->err));
     return subscription;
 }
 
@@ -180,7 +180,7 @@ static void nobody_else_finds_it(void **state)
     assert_int_equal(get(fixture, id).status, SUBSCRIPTION_ACTIVE);
     assert_refused(
         fixture,
-        subscription_get_any(fixture->catalog, "none", &fixture->arena, &got, &fixture->err),
+        subscription_get_any(fixture->catalog, "none", 0, &fixture->arena, &got, &fixture->err),
         ERR_NOT_FOUND);
 }
 

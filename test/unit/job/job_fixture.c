@@ -249,8 +249,8 @@ const char *job_fixture_subscribe(struct job_fixture *fixture, const char *field
 struct subscription job_fixture_subscription(struct job_fixture *fixture, const char *id)
 {
     struct subscription subscription;
-    assert_done(fixture, subscription_get_any(fixture->catalog, id, &fixture->arena, &subscription,
-                                              &fixture->err));
+    assert_done(fixture, subscription_get_any(fixture->catalog, id, 0, &fixture->arena,
+                                              &subscription, &fixture->err));
     return subscription;
 }
 
