@@ -13,7 +13,7 @@ fi
 mkdir -p build-fuzz/findings
 passed=0
 failed=0
-for target in fuzz_event fuzz_filter fuzz_json fuzz_gunzip fuzz_sigv4; do
+for target in $(sed -n "s/^  '\(fuzz_[a-z0-9_]*\)':.*/\1/p" test/fuzz/meson.build); do
     scripts/quietly.sh ninja -C build-fuzz "test/fuzz/$target"
     corpus=build-fuzz/corpus/$target
     mkdir -p "$corpus"
