@@ -5,9 +5,9 @@
 
 #include "base/check.h"
 
-// Days since 1970-01-01 of a date, and back: years counted from March, so that the leap day is
-// last, in eras of 400 years (146,097 days).
-static int64_t civil_days(int year, int month, int day)
+// Here and in civil_from_ms years are counted from March, so that the leap day is last, in eras of
+// 400 years (146,097 days).
+int64_t civil_day_number(int64_t year, int month, int64_t day)
 {
     const int64_t march_year = month <= 2 ? year - 1 : year;
     const int64_t era = (march_year >= 0 ? march_year : march_year - 399) / 400;
@@ -37,7 +37,7 @@ bool civil_is_valid(struct civil civil)
 int64_t civil_to_ms(struct civil civil)
 {
     ASSERT(civil_is_valid(civil));
-    return civil_days(civil.year, civil.month, civil.day) * CIVIL_DAY_MS +
+    return civil_day_number(civil.year, civil.month, civil.day) * CIVIL_DAY_MS +
            civil.hour * CIVIL_HOUR_MS + civil.minute * CIVIL_MINUTE_MS +
            civil.second * CIVIL_SECOND_MS + civil.millisecond;
 }
@@ -110,11 +110,12 @@ static bool civil_take_fraction(struct slice text, size_t *cursor, int *ret_mill
     return digits >= 1 && digits <= 9;
 }
 
-static bool civil_take_offset(struct slice text, size_t *cursor, int64_t *ret_offset_ms)
+static bool civil_take_offset(struct slice text, size_t *cursor, struct civil_text *ret_text)
 {
-    *ret_offset_ms = 0;
-    if (*cursor == text.size_bytes || civil_take_char(text, cursor, 'Z') ||
-        civil_take_char(text, cursor, 'z'))
+    if (*cursor == text.size_bytes)
+        return true;
+    ret_text->has_offset = true;
+    if (civil_take_char(text, cursor, 'Z') || civil_take_char(text, cursor, 'z'))
         return true;
     const bool is_negative = civil_take_char(text, cursor, '-');
     if (!is_negative && !civil_take_char(text, cursor, '+'))
@@ -131,42 +132,80 @@ static bool civil_take_offset(struct slice text, size_t *cursor, int64_t *ret_of
     if (hour > 23 || minute > 59)
         return false;
     const int64_t offset_ms = hour * CIVIL_HOUR_MS + minute * CIVIL_MINUTE_MS;
-    *ret_offset_ms = is_negative ? -offset_ms : offset_ms;
+    ret_text->offset_ms = is_negative ? -offset_ms : offset_ms;
     return true;
 }
 
-static bool civil_take_time(struct slice text, size_t *cursor, struct civil *ret_civil,
-                            int64_t *ret_offset_ms)
+static bool civil_take_date(struct slice text, size_t *cursor, struct civil *ret_civil)
 {
-    if (!civil_take_char(text, cursor, 'T') ||
-        !civil_take_digits(text, cursor, 2, &ret_civil->hour) ||
-        !civil_take_char(text, cursor, ':') ||
-        !civil_take_digits(text, cursor, 2, &ret_civil->minute))
+    return civil_take_digits(text, cursor, 4, &ret_civil->year) &&
+           civil_take_char(text, cursor, '-') &&
+           civil_take_digits(text, cursor, 2, &ret_civil->month) &&
+           civil_take_char(text, cursor, '-') &&
+           civil_take_digits(text, cursor, 2, &ret_civil->day);
+}
+
+static bool civil_take_minutes(struct slice text, size_t *cursor, struct civil *ret_civil)
+{
+    return civil_take_digits(text, cursor, 2, &ret_civil->hour) &&
+           civil_take_char(text, cursor, ':') &&
+           civil_take_digits(text, cursor, 2, &ret_civil->minute);
+}
+
+static bool civil_take_time(struct slice text, size_t *cursor, struct civil_text *ret_text)
+{
+    if (!civil_take_char(text, cursor, 'T') || !civil_take_minutes(text, cursor, &ret_text->civil))
         return false;
+    ret_text->unit = CIVIL_UNIT_MINUTE;
     if (civil_take_char(text, cursor, ':')) {
-        if (!civil_take_digits(text, cursor, 2, &ret_civil->second))
+        if (!civil_take_digits(text, cursor, 2, &ret_text->civil.second))
             return false;
-        if ((civil_take_char(text, cursor, '.') || civil_take_char(text, cursor, ':')) &&
-            !civil_take_fraction(text, cursor, &ret_civil->millisecond))
-            return false;
+        ret_text->unit = CIVIL_UNIT_SECOND;
+        if (civil_take_char(text, cursor, '.') || civil_take_char(text, cursor, ':')) {
+            if (!civil_take_fraction(text, cursor, &ret_text->civil.millisecond))
+                return false;
+            ret_text->unit = CIVIL_UNIT_MILLISECOND;
+        }
     }
-    return civil_take_offset(text, cursor, ret_offset_ms);
+    return civil_take_offset(text, cursor, ret_text);
+}
+
+bool civil_read(struct slice text, struct civil_text *ret_text)
+{
+    struct civil_text read = {.unit = CIVIL_UNIT_DAY};
+    size_t cursor = 0;
+    if (!civil_take_date(text, &cursor, &read.civil))
+        return false;
+    if (cursor < text.size_bytes && !civil_take_time(text, &cursor, &read))
+        return false;
+    if (cursor != text.size_bytes || !civil_is_valid(read.civil))
+        return false;
+    *ret_text = read;
+    return true;
+}
+
+bool civil_read_spaced(struct slice text, struct civil_text *ret_text)
+{
+    struct civil_text read = {.unit = CIVIL_UNIT_SECOND};
+    size_t cursor = 0;
+    if (!civil_take_date(text, &cursor, &read.civil) || !civil_take_char(text, &cursor, ' ') ||
+        !civil_take_minutes(text, &cursor, &read.civil) || !civil_take_char(text, &cursor, ':') ||
+        !civil_take_digits(text, &cursor, 2, &read.civil.second) || cursor != text.size_bytes ||
+        !civil_is_valid(read.civil))
+        return false;
+    *ret_text = read;
+    return true;
 }
 
 bool civil_parse(struct slice text, int64_t *ret_time_ms)
 {
-    struct civil civil = {0};
-    int64_t offset_ms = 0;
-    size_t cursor = 0;
-    if (!civil_take_digits(text, &cursor, 4, &civil.year) || !civil_take_char(text, &cursor, '-') ||
-        !civil_take_digits(text, &cursor, 2, &civil.month) ||
-        !civil_take_char(text, &cursor, '-') || !civil_take_digits(text, &cursor, 2, &civil.day))
+    struct civil_text read;
+    if (!civil_read(text, &read))
         return false;
-    if (cursor < text.size_bytes && !civil_take_time(text, &cursor, &civil, &offset_ms))
+    const int64_t time_ms = civil_to_ms(read.civil) - read.offset_ms;
+    if (time_ms < CIVIL_FIRST_MS || time_ms > CIVIL_LAST_MS)
         return false;
-    if (cursor != text.size_bytes || !civil_is_valid(civil))
-        return false;
-    *ret_time_ms = civil_to_ms(civil) - offset_ms;
+    *ret_time_ms = time_ms;
     return true;
 }
 

@@ -23,14 +23,44 @@ struct civil {
     int millisecond;
 };
 
+// The first and last instant that the formats below can write: years 0 to 9999.
+#define CIVIL_FIRST_MS INT64_C(-62167219200000)
+#define CIVIL_LAST_MS  INT64_C(253402300799999)
+
 struct civil civil_from_ms(int64_t time_ms);
 int64_t civil_to_ms(struct civil civil);
 bool civil_is_valid(struct civil civil);
 
+// Days since 1970-01-01; any year, month 1 to 12, day 1 or later (days past the month's end count
+// on).
+int64_t civil_day_number(int64_t year, int month, int64_t day);
+
+// A date as it was written, before an offset or a time zone makes it an instant.
+enum civil_unit {
+    CIVIL_UNIT_DAY,
+    CIVIL_UNIT_MINUTE,
+    CIVIL_UNIT_SECOND,
+    CIVIL_UNIT_MILLISECOND,
+};
+
+struct civil_text {
+    struct civil civil;
+    enum civil_unit unit; // the last one that was written
+    bool has_offset;      // Z, z or +-HH:MM was written
+    int64_t offset_ms;    // local minus UTC
+};
+
 // ISO 8601 as our API takes it: YYYY-MM-DD, or YYYY-MM-DDTHH:MM[:SS[(.|:)fff...]] followed by
-// nothing (read as UTC), Z, z, or +-HH:MM, +-HHMM, +-HH (at most 23:59). One to nine digits of
-// fraction, truncated to the millisecond, never rounded. No white space, no leap second, no 24:00.
-// False for anything else, *ret_time_ms untouched.
+// nothing, Z, z, or +-HH:MM, +-HHMM, +-HH (at most 23:59). One to nine digits of fraction,
+// truncated to the millisecond, never rounded. No white space, no leap second, no 24:00. False for
+// anything else, *ret_text untouched.
+bool civil_read(struct slice text, struct civil_text *ret_text);
+
+// YYYY-MM-DD hh:mm:ss and nothing else.
+bool civil_read_spaced(struct slice text, struct civil_text *ret_text);
+
+// As civil_read, to the instant; without an offset it is UTC. False, too, when the offset leads out
+// of the years 0 to 9999.
 bool civil_parse(struct slice text, int64_t *ret_time_ms);
 
 // "2023-05-19T00:00:00.000-00:00", as in the documented example; 29 characters and NUL.

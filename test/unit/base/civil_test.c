@@ -55,12 +55,68 @@ static void test_what_is_read_and_what_is_refused(void **state)
         {"", -1},
         {"2023-05-30T19:59:59ZZ", -1},
         {"2023-05-30T19:59:59+1", -1},
+        {"9999-12-31T23:59:59.999Z", 253402300799999},
+        {"9999-12-31T23:59:59.999-00:01", -1}, // the year 10000
+        {"0000-01-01T00:00:00Z", -62167219200000},
+        {"0000-01-01T00:00:00+00:01", -1},                              // the year before 0
+        {"\xd9\xa2\xd9\xa0\xd9\xa2\xd9\xa3-05-30", -1},                 // Arabic-Indic digits
+        {"\xef\xbc\x92\xef\xbc\x90\xef\xbc\x92\xef\xbc\x93-05-30", -1}, // full-width digits
+        {"May 5 2023", -1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         int64_t time_ms = -1;
         const bool is_read = civil_parse(slice_text(cases[i].text), &time_ms);
         if (time_ms != cases[i].time_ms || is_read != (cases[i].time_ms != -1))
             fail_msg("%s gave %lld", cases[i].text, (long long)time_ms);
+    }
+}
+
+struct civil_unit_case {
+    const char *text;
+    enum civil_unit unit;
+    bool has_offset;
+    int offset_minutes;
+};
+
+static void test_the_last_unit_and_the_offset_are_known(void **state)
+{
+    (void)state;
+    static const struct civil_unit_case cases[] = {
+        {"2023-05-19", CIVIL_UNIT_DAY, false, 0},
+        {"2023-05-19T10:00", CIVIL_UNIT_MINUTE, false, 0},
+        {"2023-05-19T10:00Z", CIVIL_UNIT_MINUTE, true, 0},
+        {"2023-05-19T10:00:00", CIVIL_UNIT_SECOND, false, 0},
+        {"2023-05-19T10:00:00-05:30", CIVIL_UNIT_SECOND, true, -330},
+        {"2023-05-19T10:00:00-00:00", CIVIL_UNIT_SECOND, true, 0},
+        {"2023-05-19T10:00:00.0", CIVIL_UNIT_MILLISECOND, false, 0},
+        {"2023-05-19T10:00:00:000z", CIVIL_UNIT_MILLISECOND, true, 0},
+        {"2023-05-19T10:00:00.000000+01", CIVIL_UNIT_MILLISECOND, true, 60},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct civil_text read;
+        assert_true(civil_read(slice_text(cases[i].text), &read));
+        assert_int_equal(read.unit, cases[i].unit);
+        assert_int_equal(read.has_offset, cases[i].has_offset);
+        assert_int_equal(read.offset_ms, cases[i].offset_minutes * CIVIL_MINUTE_MS);
+    }
+}
+
+static void test_the_form_with_a_space_is_that_form_only(void **state)
+{
+    (void)state;
+    struct civil_text read;
+    assert_true(civil_read_spaced(slice_text("2024-01-05 01:02:03"), &read));
+    assert_int_equal(civil_to_ms(read.civil), 1704416523000);
+    assert_false(read.has_offset);
+    static const char *const refused[] = {
+        "2024-01-05T01:02:03", "2024-01-05 01:02:03Z", "2024-01-05 01:02:03.000",
+        "2024-01-05 01:02",    "2024-01-05",           "2024-01-05  01:02:03",
+        "2024-01-05 24:00:00", "2023-02-29 00:00:00",  "2024-01-05 01:02:03 ",
+        " 2024-01-05 01:02:3", "2024-01-05\t01:02:03", "",
+    };
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        if (civil_read_spaced(slice_text(refused[i]), &read))
+            fail_msg("%s was read", refused[i]);
     }
 }
 
@@ -94,6 +150,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_read_and_what_is_refused),
+        cmocka_unit_test(test_the_last_unit_and_the_offset_are_known),
+        cmocka_unit_test(test_the_form_with_a_space_is_that_form_only),
         cmocka_unit_test(test_every_day_of_four_centuries_goes_there_and_back),
         cmocka_unit_test(test_formats),
     };
