@@ -1,151 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// /openapi.json, printed from the route table: what is served is what is described.
+// /openapi.json, printed from the route table and the tables of shapes: what is served is what is
+// described.
+#include "api/api_openapi_operation.h"
 #include "api/api_reply.h"
+#include "api/api_shapes.h"
 
-static void api_write_parameter(struct json_text *json, struct slice name, const char *place,
-                                bool is_needed)
-{
-    json_text_open(json, '{');
-    json_text_key(json, "name");
-    json_text_string(json, name);
-    json_text_member_text(json, "in", place);
-    json_text_member_bool(json, "required", is_needed);
-    json_text_key(json, "schema");
-    json_text_open(json, '{');
-    json_text_member_text(json, "type", "string");
-    json_text_close(json, '}');
-    json_text_close(json, '}');
-}
-
-// Calls with "{name}" for each segment of the pattern that is one.
-static void api_write_path_parameters(struct json_text *json, const char *pattern)
-{
-    const char *open = pattern;
-    while ((open = strchr(open, '{')) != NULL) {
-        const char *close = strchr(open, '}');
-        api_write_parameter(json, slice_of(open + 1, (size_t)(close - open - 1)), "path", true);
-        open = close;
-    }
-    if (strchr(pattern, '*') != NULL)
-        api_write_parameter(json, slice_text("key"), "path", true);
-}
-
-static void api_write_parameters(struct json_text *json, const struct api_route *route)
-{
-    json_text_key(json, "parameters");
-    json_text_open(json, '[');
-    api_write_path_parameters(json, route->pattern);
-    struct slice list = slice_text(route->query);
-    struct api_route_name name;
-    while (api_route_next_name(&list, &name))
-        api_write_parameter(json, name.name, "query", name.is_needed);
-    if (route->mode == API_MODE_STREAMED)
-        api_write_parameter(json, slice_text("Idempotency-Key"), "header", false);
-    json_text_close(json, ']');
-}
-
-static void api_open_content(struct json_text *json, const char *media_type)
-{
-    json_text_key(json, "content");
-    json_text_open(json, '{');
-    json_text_key(json, media_type);
-    json_text_open(json, '{');
-    json_text_key(json, "schema");
-    json_text_open(json, '{');
-}
-
-static void api_close_content(struct json_text *json)
-{
-    for (int i = 0; i < 3; i++)
-        json_text_close(json, '}');
-}
-
-static void api_write_members(struct json_text *json, const char *members)
-{
-    struct slice list = slice_text(members);
-    struct api_route_name name;
-    json_text_member_text(json, "type", "object");
-    json_text_key(json, "required");
-    json_text_open(json, '[');
-    while (api_route_next_name(&list, &name)) {
-        if (name.is_needed)
-            json_text_string(json, name.name);
-    }
-    json_text_close(json, ']');
-    json_text_key(json, "properties");
-    json_text_open(json, '{');
-    list = slice_text(members);
-    while (api_route_next_name(&list, &name)) {
-        json_text_string(json, name.name);
-        buf_append_text(json->destination, ":{}");
-    }
-    json_text_close(json, '}');
-}
-
-static void api_write_body(struct json_text *json, const struct api_route *route)
-{
-    const bool is_streamed = route->mode == API_MODE_STREAMED;
-    if (!is_streamed && route->body == NULL)
-        return;
-    json_text_key(json, "requestBody");
-    json_text_open(json, '{');
-    json_text_member_bool(json, "required", true);
-    api_open_content(json, is_streamed ? "application/x-ndjson" : "application/json");
-    if (is_streamed)
-        json_text_member_text(json, "type", "string");
-    else
-        api_write_members(json, route->body);
-    api_close_content(json);
-    json_text_close(json, '}');
-}
-
-static void api_write_responses(struct json_text *json, const struct api_route *route)
-{
-    json_text_key(json, "responses");
-    json_text_open(json, '{');
-    json_text_key(json, "200");
-    json_text_open(json, '{');
-    json_text_member_text(json, "description", route->doc);
-    json_text_close(json, '}');
-    json_text_key(json, "default");
-    json_text_open(json, '{');
-    json_text_member_text(json, "description", "The call failed");
-    const bool is_bucket = route->mode == API_MODE_BUCKET;
-    api_open_content(json, is_bucket ? "application/xml" : "application/json");
-    json_text_member_text(json, "$ref",
-                          is_bucket ? "#/components/schemas/BucketError"
-                                    : "#/components/schemas/Error");
-    api_close_content(json);
-    json_text_close(json, '}');
-    json_text_close(json, '}');
-}
-
-static const char *api_method_key(const char *method)
-{
-    static const char *const names[][2] = {
-        {"GET", "get"}, {"HEAD", "head"}, {"POST", "post"}, {"DELETE", "delete"}};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        if (strcmp(names[i][0], method) == 0)
-            return names[i][1];
-    }
-    return "trace"; // uncovered: the table has no other method
-}
-
-static void api_write_operation(struct json_text *json, const struct api_route *route)
-{
-    const bool is_open = route->access == API_ACCESS_PUBLIC || route->access == API_ACCESS_SIGNED;
-    json_text_key(json, api_method_key(route->method));
-    json_text_open(json, '{');
-    json_text_member_text(json, "summary", route->doc);
-    api_write_parameters(json, route);
-    api_write_body(json, route);
-    api_write_responses(json, route);
-    if (is_open) {
-        json_text_key(json, "security");
-        json_text_raw(json, slice_text("[]"));
-    }
-    json_text_close(json, '}');
-}
+static const char api_description[] =
+    "Scheduled log exports. Paths below /scheduled-exports/logs/ answer below "
+    "/scheduled-exports/exports/logs/ as well; one slash at the end of a path is ignored. Any call "
+    "may have X-Request-Id, which comes back. Unknown members of bodies and unknown parameters are "
+    "ignored; replies may gain members.";
 
 static bool api_is_first_of_path(size_t row)
 {
@@ -171,19 +35,73 @@ static void api_write_path(struct api_call *call, size_t row)
     json_text_close(json, '}');
 }
 
-static const char api_components[] =
-    "{\"securitySchemes\":{"
-    "\"accessToken\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"Access-Token\"},"
-    "\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}},"
-    "\"schemas\":{"
-    "\"Error\":{\"type\":\"object\",\"required\":[\"error\"],\"properties\":{"
-    "\"error\":{\"type\":\"object\",\"required\":[\"message\",\"code\"],\"properties\":{"
-    "\"message\":{\"type\":\"string\"},\"code\":{\"type\":\"integer\"}}},"
-    "\"errors\":{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{"
-    "\"message\":{\"type\":\"string\"},\"error_code\":{\"type\":\"integer\"}}}}}},"
-    "\"BucketError\":{\"type\":\"object\",\"xml\":{\"name\":\"Error\"},\"properties\":{"
-    "\"Code\":{\"type\":\"string\"},\"Message\":{\"type\":\"string\"},"
-    "\"RequestId\":{\"type\":\"string\"}}}}}";
+static void api_write_info(struct json_text *json)
+{
+    json_text_key(json, "info");
+    json_text_open(json, '{');
+    json_text_member_text(json, "title", "milkrun");
+    json_text_member_text(json, "version", MILKRUN_VERSION);
+    json_text_member_text(json, "description", api_description);
+    json_text_key(json, "license");
+    json_text_raw(json, slice_text("{\"name\":\"Apache-2.0\",\"identifier\":\"Apache-2.0\"}"));
+    json_text_close(json, '}');
+}
+
+static void api_write_tags(struct json_text *json)
+{
+    json_text_key(json, "tags");
+    json_text_open(json, '[');
+    for (size_t i = 0; api_tags[i].name != NULL; i++) {
+        json_text_open(json, '{');
+        json_text_member_text(json, "name", api_tags[i].name);
+        json_text_member_text(json, "description", api_tags[i].doc);
+        json_text_close(json, '}');
+    }
+    json_text_close(json, ']');
+}
+
+static void api_write_schemas(struct json_text *json)
+{
+    json_text_key(json, "schemas");
+    json_text_open(json, '{');
+    for (size_t i = 0; api_shape_tables[i] != NULL; i++) {
+        for (const struct api_shape *shape = api_shape_tables[i]; shape->name != NULL; shape++) {
+            json_text_key(json, shape->name);
+            api_write_shape(json, shape);
+        }
+    }
+    json_text_close(json, '}');
+}
+
+static const char api_security_schemes[] =
+    "{\"accessToken\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"Access-Token\"},"
+    "\"bearer\":{\"type\":\"http\",\"scheme\":\"bearer\"}}";
+
+static const char api_headers[] =
+    "{\"X-Request-Id\":{\"description\":\"The client's own, or one that was made\","
+    "\"required\":true,\"schema\":{\"type\":\"string\",\"pattern\":\"^[A-Za-z0-9._-]{1,64}$\"}},"
+    "\"Retry-After\":{\"description\":\"Seconds to wait\",\"required\":true,"
+    "\"schema\":{\"type\":\"integer\",\"minimum\":1}},"
+    "\"ETag\":{\"description\":\"Names this state of the thing\",\"required\":true,"
+    "\"schema\":{\"type\":\"string\",\"pattern\":\"^\\\"[!-~]+\\\"$\"}},"
+    "\"Link\":{\"description\":\"The next page, when there is one\","
+    "\"schema\":{\"type\":\"string\",\"pattern\":\"^<[^>]+>; rel=\\\"next\\\"$\"}},"
+    "\"Idempotency-Replayed\":{\"description\":\"An earlier request did this\","
+    "\"schema\":{\"type\":\"string\",\"enum\":[\"true\"]}}}";
+
+static void api_write_components(struct json_text *json)
+{
+    json_text_key(json, "components");
+    json_text_open(json, '{');
+    json_text_key(json, "securitySchemes");
+    json_text_raw(json, slice_text(api_security_schemes));
+    json_text_key(json, "headers");
+    json_text_raw(json, slice_text(api_headers));
+    json_text_key(json, "responses");
+    api_write_refusals(json);
+    api_write_schemas(json);
+    json_text_close(json, '}');
+}
 
 bool api_openapi(struct api_call *call, struct err *err)
 {
@@ -191,14 +109,7 @@ bool api_openapi(struct api_call *call, struct err *err)
     struct json_text *json = &call->json;
     json_text_open(json, '{');
     json_text_member_text(json, "openapi", "3.1.0");
-    json_text_key(json, "info");
-    json_text_open(json, '{');
-    json_text_member_text(json, "title", "milkrun");
-    json_text_member_text(json, "version", MILKRUN_VERSION);
-    json_text_member_text(json, "description",
-                          "Paths below /scheduled-exports/logs/ answer below "
-                          "/scheduled-exports/exports/logs/ as well.");
-    json_text_close(json, '}');
+    api_write_info(json);
     json_text_key(json, "servers");
     json_text_open(json, '[');
     json_text_open(json, '{');
@@ -207,6 +118,7 @@ bool api_openapi(struct api_call *call, struct err *err)
     json_text_close(json, ']');
     json_text_key(json, "security");
     json_text_raw(json, slice_text("[{\"accessToken\":[]},{\"bearer\":[]}]"));
+    api_write_tags(json);
     json_text_key(json, "paths");
     json_text_open(json, '{');
     for (size_t i = 0; i < api_route_count; i++) {
@@ -214,8 +126,7 @@ bool api_openapi(struct api_call *call, struct err *err)
             api_write_path(call, i);
     }
     json_text_close(json, '}');
-    json_text_key(json, "components");
-    json_text_raw(json, slice_text(api_components));
+    api_write_components(json);
     json_text_close(json, '}');
     return true;
 }

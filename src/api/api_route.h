@@ -25,6 +25,24 @@ enum api_mode {
     API_MODE_BUCKET,   // replies with a file
 };
 
+// Requests that have a budget of their own besides the general one (api_rate.h).
+enum api_budget {
+    API_BUDGET_GENERAL,
+    API_BUDGET_NONE,          // whoever asks must be answered: monitors, signed downloads
+    API_BUDGET_EXPORT_CREATE, // custom exports
+    API_BUDGET_EXPORT_STATUS,
+};
+
+enum api_trait {
+    API_PAGED = 1,   // takes limit and cursor, and gives Link (api_page.h)
+    API_ETAGGED = 2, // gives ETag; GET takes If-None-Match, what changes takes If-Match
+    API_LIMITED = 4, // takes limit alone
+};
+
+// A row is its first nine columns in this order, then those that have a name:
+// {"POST", "/v1/things", api_thing_create, API_ACCESS_NATIVE, API_MODE_DEFERRED, EXPORT, "app_id",
+//  "ThingRequest", "Creates a thing", .id = "createThing", .reply = "Thing"}
+// Names of shapes are those of the tables in api_shapes*.c, parameters those of api_parameters.c.
 struct api_route {
     const char *method;
     const char *pattern; // "{name}" stands for one segment, a final "*" for the rest
@@ -33,8 +51,17 @@ struct api_route {
     enum api_mode mode;
     unsigned permissions; // of enum tenant_permission: one of them is needed
     const char *query;    // names that may come, separated by spaces; '!' marks needed ones
-    const char *body;     // members of the JSON body in the same notation; NULL: none
+    const char *request;  // shape of the JSON body; NULL: none
     const char *doc;
+    const char *id;    // the operation's name in /openapi.json
+    const char *reply; // type of the body of a 200 (api_shapes.h); NULL: it is no JSON
+    // What the call answers beside 200 and what its access, mode and traits bring: "202 409".
+    const char *statuses;
+    // Of calls that create: takes Idempotency-Key. Stages the reply to a repeated request, from
+    // the id of the thing that the first one made; what is shown once is null then.
+    bool (*replay)(struct api_call *call, const char *object_id, struct err *err);
+    unsigned traits; // of enum api_trait
+    enum api_budget budget;
 };
 
 extern const struct api_route api_routes[];

@@ -33,12 +33,17 @@ void json_text_close(struct json_text *json, char bracket)
     json->needs_comma = true;
 }
 
-void json_text_key(struct json_text *json, const char *key)
+void json_text_key_slice(struct json_text *json, struct slice key)
 {
     json_text_separate(json);
-    json_text_append_quoted(json->destination, slice_text(key));
+    json_text_append_quoted(json->destination, key);
     buf_append_char(json->destination, ':');
     json->needs_comma = false;
+}
+
+void json_text_key(struct json_text *json, const char *key)
+{
+    json_text_key_slice(json, slice_text(key));
 }
 
 void json_text_string(struct json_text *json, struct slice value)

@@ -19,6 +19,7 @@ void json_text_init(struct json_text *json, struct buf *destination);
 void json_text_open(struct json_text *json, char bracket);  // '{' or '['
 void json_text_close(struct json_text *json, char bracket); // '}' or ']'
 void json_text_key(struct json_text *json, const char *key);
+void json_text_key_slice(struct json_text *json, struct slice key); // must be UTF-8
 
 void json_text_string(struct json_text *json, struct slice value); // must be UTF-8
 void json_text_int64(struct json_text *json, int64_t value);

@@ -406,19 +406,26 @@ static void the_description_has_every_route(void **state)
     const struct json_node *post = json_node_get(jobs, "post");
     assert_non_null(json_node_get(jobs, "get"));
     const struct json_node *parameters = json_node_get(post, "parameters");
-    assert_int_equal(json_node_count(parameters), 4);
+    assert_int_equal(json_node_count(parameters), 5);
     assert_string_equal(text_of(json_node_at(parameters, 0), "name"), "subscription_id");
     assert_string_equal(text_of(json_node_at(parameters, 0), "in"), "path");
     assert_string_equal(text_of(json_node_at(parameters, 3), "name"), "limit");
+    assert_string_equal(text_of(post, "operationId"), "getExportJobs");
     const struct json_node *bucket = json_node_get(paths, "/exports/{key}");
     assert_non_null(json_node_get(bucket, "head"));
     const struct json_node *tokens = json_node_get(paths, "/v1/admin/tokens");
     const struct json_node *body = json_node_get(json_node_get(tokens, "post"), "requestBody");
     const struct json_node *media = json_node_get(json_node_get(body, "content"),
                                                   "application/json");
-    const struct json_node *schema = json_node_get(media, "schema");
+    assert_string_equal(text_of(json_node_get(media, "schema"), "$ref"),
+                        "#/components/schemas/TokenRequest");
+    const struct json_node *schemas = json_node_get(json_node_get(reply.json, "components"),
+                                                    "schemas");
+    const struct json_node *schema = json_node_get(schemas, "TokenRequest");
     assert_int_equal(json_node_count(json_node_get(schema, "required")), 2);
     assert_int_equal(json_node_count(json_node_get(schema, "properties")), 4);
+    const struct json_node *states = json_node_get(json_node_get(schemas, "JobStatus"), "enum");
+    assert_true(slice_equal_text(json_node_text(json_node_at(states, 4)), "FAILED"));
     const struct json_node *events = json_node_get(paths, "/v1/events/{topic}");
     assert_non_null(json_node_get(json_node_get(events, "post"), "requestBody"));
 }

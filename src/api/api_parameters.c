@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// What may come beside a body: parameters of paths and queries, and headers that are asked for.
+#include "api/api_shapes.h"
+#include "base/check.h"
+
+const struct api_parameter api_parameters[] = {
+    {"subscription_id", "path", "string", "Id of a subscription"},
+    {"job_id", "path", "string", "Id of an export job"},
+    {"key_id", "path", "string", "Id of an access token, which is not its secret"},
+    {"topic", "path", "string", "Name of a topic"},
+    {"key", "path", "string", "Key of an object of the hosted bucket; may have slashes"},
+
+    {"app_id", "query", "string", "Id of an app, 18 or 19 digits"},
+    {"organization_id", "query", "string", "Id of an organization, 18 or 19 digits"},
+    {"start_date", "query", "date", "Only what starts at this time or later"},
+    {"end_date", "query", "date", "Only what starts before this time"},
+    {"mode", "query", "IngestMode", "What becomes of a batch with a bad line"},
+    {"limit", "query", "PageLimit", "At most so many elements; a Link header leads to the next"},
+    {"cursor", "query", "string", "Where the next page begins: from a Link header, as it is"},
+
+    {"X-Amz-Algorithm", "query", "string", "AWS4-HMAC-SHA256"},
+    {"X-Amz-Date", "query", "string", "When it was signed: yyyymmddThhmmssZ"},
+    {"X-Amz-SignedHeaders", "query", "string", "host"},
+    {"X-Amz-Expires", "query", "string", "Seconds that the signature is good for"},
+    {"X-Amz-Credential", "query", "string", "Key id, date, region, service"},
+    {"X-Amz-Signature", "query", "string", "64 hexadecimal digits"},
+
+    {"Idempotency-Key", "header", "IdempotencyKey",
+     "A request that is sent again with the same key and body does nothing anew, for 24 hours"},
+    {"If-None-Match", "header", "string", "ETags that the client has; one of them is current: 304"},
+    {"If-Match", "header", "string", "ETags of which one must be current: 412 otherwise"},
+    {"Range", "header", "string", "One range of bytes"},
+    {"If-Range", "header", "string", "The ETag for which the range is meant"},
+};
+
+const size_t api_parameter_count = ARRAY_COUNT(api_parameters);
