@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "api/api_actor.h"
 #include "api/api_auth.h"
 #include "api/api_digests.h"
 #include "api/api_executor.h"
@@ -169,7 +170,9 @@ static void api_run_deferred(void *item, struct catalog *catalog)
     if (api_is_bucket(call)) {
         api_bucket_read_and_serve(call);
     } else {
+        api_actor_enter(call);
         api_run(call);
+        api_actor_leave(call);
         api_send(call);
     }
     call->catalog = NULL;

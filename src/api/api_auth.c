@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <strings.h>
 
+#include "api/api_actor.h"
 #include "api/api_media.h"
 #include "api/api_reply.h"
 #include "base/check.h"
@@ -258,16 +259,9 @@ static bool api_scope_ingest(struct api_call *call, struct err *err)
     return true;
 }
 
-bool api_authenticate(struct api_call *call, struct err *err)
+static bool api_scope(struct api_call *call, struct err *err)
 {
-    const struct api_route *route = call->match.route;
-    ASSERT(route != NULL);
-    if (route->access == API_ACCESS_PUBLIC || route->access == API_ACCESS_SIGNED)
-        return true;
-    TRY(api_verify(call, err));
-    if (!api_may(call, route->permissions))
-        return api_refuse_permission(call, err);
-    switch (route->access) {
+    switch (api_access_of(call)) {
     case API_ACCESS_BRANCH:
     case API_ACCESS_SUBSCRIBE:
         return api_scope_branch(call, err);
@@ -281,5 +275,19 @@ bool api_authenticate(struct api_call *call, struct err *err)
     case API_ACCESS_SIGNED:
         break;
     }
+    return true;
+}
+
+bool api_authenticate(struct api_call *call, struct err *err)
+{
+    const struct api_route *route = call->match.route;
+    ASSERT(route != NULL);
+    if (route->access == API_ACCESS_PUBLIC || route->access == API_ACCESS_SIGNED)
+        return true;
+    TRY(api_verify(call, err));
+    if (!api_may(call, route->permissions))
+        return api_refuse_permission(call, err);
+    TRY(api_scope(call, err));
+    api_actor_set(call);
     return true;
 }

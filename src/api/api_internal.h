@@ -9,6 +9,7 @@
 #include "api/api_route.h"
 #include "base/json_text.h"
 #include "base/json_tree.h"
+#include "catalog/audit.h"
 #include "catalog/jobs.h"
 #include "catalog/subscriptions.h"
 #include "catalog/tenants.h"
@@ -56,7 +57,8 @@ struct api_call {
     struct catalog *catalog;  // NULL until api_call_catalog; of the running thread
     struct api_handle handle; // where catalog is from; goes back to the pool
     struct tenant_identity identity;
-    const char *app_id; // what the call may see; NULL: all apps of the organization
+    const char *app_id;         // what the call may see; NULL: all apps of the organization
+    struct catalog_actor actor; // whom its changes are written down for; set by authentication
     struct buf body;
     struct json_tree *tree; // of the body
     struct api_ingest *ingest;

@@ -124,13 +124,16 @@ bool api_subscribe(struct api_call *call, struct err *err)
     if (schema->topic_id == 0) // a built-in topic that nobody of the organization used so far
         TRY(topic_learn(call->catalog, organization_id, slice_text(report.topic_name), NULL, 0,
                         call->now_ms, call->arena, &schema, err));
+    int64_t limit = 0;
+    TRY(tenant_subscription_limit(call->catalog, organization_id,
+                                  call->api->config.settings.subscription_limit, &limit, err));
     const struct subscription_request request = {
         .organization_id = organization_id,
         .app_id = call->app_id,
         .report = &report,
         .topic_id = schema->topic_id,
         .now_ms = call->now_ms,
-        .limit = call->api->config.settings.subscription_limit,
+        .limit = limit,
     };
     struct subscription subscription = {0};
     TRY(subscription_create(call->catalog, &request, call->arena, &subscription, err));

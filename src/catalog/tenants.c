@@ -155,6 +155,20 @@ bool tenant_get_organization(struct catalog *catalog, const char *id, struct are
     return true;
 }
 
+bool tenant_subscription_limit(struct catalog *catalog, const char *organization_id,
+                               int64_t default_limit, int64_t *ret_limit, struct err *err)
+{
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    bool found = false;
+    const struct db_value values[] = {db_text(organization_id)};
+    TRY(catalog_query_row(catalog, "SELECT subscription_limit FROM organizations WHERE id = $1",
+                          values, ARRAY_COUNT(values), &rows, &found, err));
+    if (!found)
+        return err_set(err, ERR_NOT_FOUND, "no such organization");
+    *ret_limit = db_rows_is_null(rows, 0) ? default_limit : db_rows_int64(rows, 0);
+    return true;
+}
+
 // --- Apps
 
 #define TENANT_APP_COLUMNS "id, organization_id, name, branch_key, created_at_ms"

@@ -72,6 +72,12 @@ NODISCARD bool tenant_get_organization(struct catalog *catalog, const char *id, 
                                        struct tenant_organization *ret_organization,
                                        struct err *err);
 
+// How many subscriptions an app of the organization may have (0: any number): its own limit, or
+// default_limit when it has none. NOT_FOUND.
+NODISCARD bool tenant_subscription_limit(struct catalog *catalog, const char *organization_id,
+                                         int64_t default_limit, int64_t *ret_limit,
+                                         struct err *err);
+
 // name as for organizations. *ret_branch_secret ("secret_live_...") is shown once: only its hash is
 // kept. NOT_FOUND for an organization that does not exist.
 NODISCARD bool tenant_create_app(struct catalog *catalog, const char *organization_id,

@@ -129,6 +129,26 @@ static void organizations_are_made_and_found(void **state)
     assert_int_equal(count, 2);
 }
 
+static void the_limit_of_subscriptions_is_the_servers_unless_it_is_set(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *id = fixture->organization.id;
+    int64_t limit = -1;
+    assert_true(tenant_subscription_limit(fixture->catalog, id, 35, &limit, &fixture->err));
+    assert_int_equal(limit, 35);
+    const struct db_value values[] = {db_text(id)};
+    assert_true(db_exec(fixture->catalog->db,
+                        "UPDATE organizations SET subscription_limit = 0 WHERE id = $1", values, 1,
+                        NULL, &fixture->err));
+    assert_true(tenant_subscription_limit(fixture->catalog, id, 35, &limit, &fixture->err));
+    assert_int_equal(limit, 0);
+    assert_true(tenant_subscription_limit(fixture->catalog, fixture->stranger.id, 7, &limit,
+                                          &fixture->err));
+    assert_int_equal(limit, 7);
+    assert_false(tenant_subscription_limit(fixture->catalog, "1", 35, &limit, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_NOT_FOUND);
+}
+
 static void names_are_checked(void **state)
 {
     struct fixture *fixture = *state;
@@ -496,6 +516,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(organizations_are_made_and_found, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_limit_of_subscriptions_is_the_servers_unless_it_is_set,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(names_are_checked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(apps_have_keys_and_their_secret_is_not_kept, set_up,
                                         tear_down),
