@@ -69,6 +69,7 @@ struct api_call {
     struct buf reply;
     struct json_text json; // writes into reply
     const char *content_type;
+    const char *link;                           // to the next page, for the Link header; or NULL
     int refusal_status;                         // what a failure is answered with; 0: by its kind
     const struct report_bad_fields *bad_fields; // more errors of a 400
     const char *failure;                        // of a 5xx, for the log; NULL: none

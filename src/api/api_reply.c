@@ -151,5 +151,7 @@ void api_send(struct api_call *call)
         http_add_header(call->request, "WWW-Authenticate", "Bearer realm=\"milkrun\"");
     if (call->status == 503 || call->status == 507)
         http_add_header(call->request, "Retry-After", call->status == 503 ? "1" : "30");
+    if (call->link != NULL && call->status == 200)
+        http_add_header(call->request, "Link", call->link);
     http_reply(call->request, call->status, buf_slice(&call->reply));
 }

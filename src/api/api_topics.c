@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Topics and their fields. Topics that Branch documents are there for everybody; the others belong
 // to the organization that declared or sent them.
+#include "api/api_page.h"
 #include "api/api_reply.h"
 
 static const char *api_origin_name(enum field_origin origin)
@@ -62,22 +63,29 @@ static bool api_has_topic(const struct schema *schemas, size_t count, const char
     return false;
 }
 
+// The organization's own in the order of names, then built-in ones that it has not used.
 bool api_topic_list(struct api_call *call, struct err *err)
 {
     const struct schema *schemas = NULL;
     size_t count = 0;
+    struct api_page page;
+    TRY(api_page_open(call, API_PAGE_ASCENDING, &page, err));
     TRY(api_call_catalog(call, err));
     TRY(topic_list(call->catalog, call->identity.organization_id, call->arena, &schemas, &count,
                    err));
     json_text_open(&call->json, '[');
-    for (size_t i = 0; i < count; i++)
-        api_write_topic_line(&call->json, &schemas[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (api_page_takes(&page, (struct api_place){0, schemas[i].topic_name}))
+            api_write_topic_line(&call->json, &schemas[i]);
+    }
     const char *name;
     for (size_t i = 0; (name = schema_builtin_name(i)) != NULL; i++) {
-        if (!api_has_topic(schemas, count, name))
+        if (!api_has_topic(schemas, count, name) &&
+            api_page_takes(&page, (struct api_place){(int64_t)i + 1, name}))
             api_write_topic_line(&call->json, schema_builtin(slice_text(name)));
     }
     json_text_close(&call->json, ']');
+    api_page_close(&page);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "base/uri.h"
 
 #define SIGV4_ALGORITHM   "AWS4-HMAC-SHA256"
 #define SIGV4_SERVICE     "s3"
@@ -38,25 +39,6 @@ static const char *const sigv4_names[SIGV4_P_COUNT] = {
 static const enum sigv4_parameter sigv4_sorted[] = {
     SIGV4_P_ALGORITHM, SIGV4_P_CREDENTIAL, SIGV4_P_DATE, SIGV4_P_EXPIRES, SIGV4_P_SIGNED_HEADERS,
 };
-
-static bool sigv4_is_unreserved(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
-// Percent-encodes all but unreserved characters and those in `kept`, with upper-case digits.
-static void sigv4_append_encoded(struct buf *out, struct slice text, const char *kept)
-{
-    const char *chars = slice_chars(text);
-    for (size_t i = 0; i < text.size_bytes; i++) {
-        const char c = chars[i];
-        if (sigv4_is_unreserved(c) || (c != '\0' && strchr(kept, c) != NULL))
-            buf_append_char(out, c);
-        else
-            buf_append_format(out, "%%%02X", (unsigned)(uint8_t)c);
-    }
-}
 
 static void sigv4_append_query(struct buf *out, const char *const encoded[SIGV4_P_COUNT],
                                const enum sigv4_parameter *order, size_t count)
@@ -141,10 +123,10 @@ char *sigv4_sign_url(const struct sigv4_url *url, struct arena *arena)
     buf_init(&out, SIGV4_TEXT_BYTES);
     const char *credential = arena_format(arena, "%s/%s/%s/%s/%s", url->key_id, date, url->region,
                                           SIGV4_SERVICE, SIGV4_TERMINATOR);
-    sigv4_append_encoded(&out, slice_text(credential), "");
+    uri_append_encoded(&out, slice_text(credential), "");
     const char *encoded_credential = arena_copy_slice(arena, buf_slice(&out));
     buf_reset(&out);
-    sigv4_append_encoded(&out, slice_text(url->path), "/");
+    uri_append_encoded(&out, slice_text(url->path), "/");
     const char *encoded_path = arena_copy_slice(arena, buf_slice(&out));
 
     const char *encoded[SIGV4_P_COUNT] = {
@@ -233,9 +215,9 @@ static bool sigv4_decode(struct slice text, struct arena *arena, struct slice *r
                 return false;
             c = (char)(high * 16 + low);
             i += 2;
-            if (c == '\0' || sigv4_is_unreserved(c))
+            if (c == '\0' || uri_is_unreserved(c))
                 return false;
-        } else if (!sigv4_is_unreserved(c)) {
+        } else if (!uri_is_unreserved(c)) {
             return false;
         }
         to[size_bytes++] = c;
