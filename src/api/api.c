@@ -21,6 +21,7 @@
 #include "api/api_auth.h"
 #include "api/api_digests.h"
 #include "api/api_executor.h"
+#include "api/api_idempotency.h"
 #include "api/api_reply.h"
 #include "base/check.h"
 #include "base/log.h"
@@ -153,8 +154,9 @@ static size_t api_body(struct http_request *request, struct slice bytes, void *c
 static void api_run(struct api_call *call)
 {
     struct err err;
+    const struct api_route *route = call->match.route;
     call->status = 200;
-    if (!call->match.route->handler(call, &err))
+    if (!(route->replay == NULL ? route->handler(call, &err) : api_create_once(call, &err)))
         api_stage_failure(call, &err);
 }
 

@@ -4,14 +4,14 @@
 // batch belongs to the request again once the committer has called back, and is freed in `ended`,
 // which cannot come before http_resume.
 #include "api/api_auth.h"
+#include "api/api_idempotency.h"
 #include "api/api_media.h"
 #include "api/api_reply.h"
 #include "base/check.h"
 #include "base/gzip.h"
 #include "lake/ingest_log.h"
 
-#define API_KEY_CHARS_MAX ((size_t)128)
-#define API_GUNZIP_PIECE  ((size_t)32 * 1024)
+#define API_GUNZIP_PIECE ((size_t)32 * 1024)
 // A piece of a gzip body can become a thousand times as long. After this much the thread's other
 // connections have their turn: a millisecond of checking lines.
 #define API_GUNZIP_TURN_BYTES ((size_t)256 * 1024)
@@ -55,22 +55,6 @@ static bool api_check_coding(struct api_call *call, bool *ret_is_gzip, struct er
     if (count == 0 || *ret_is_gzip || (count == 1 && api_media_type_is(coding, "identity")))
         return true;
     return api_refuse(call, err, 415, "Unsupported content encoding");
-}
-
-static bool api_idempotency_key(struct api_call *call, struct slice *ret_key, struct err *err)
-{
-    size_t count = 0;
-    const struct slice key = http_header(call->request, "Idempotency-Key", &count);
-    if (count > 1)
-        return api_refuse(call, err, 400, "Duplicate header: idempotency-key");
-    const char *bytes = slice_chars(key);
-    bool is_plain = key.size_bytes <= API_KEY_CHARS_MAX;
-    for (size_t i = 0; i < key.size_bytes && is_plain; i++)
-        is_plain = bytes[i] >= ' ' && bytes[i] < 127;
-    if (!is_plain || (count == 1 && slice_is_empty(key)))
-        return api_refuse(call, err, 400, "Invalid Idempotency-Key");
-    *ret_key = key;
-    return true;
 }
 
 static bool api_ingest_mode(struct api_call *call, bool *ret_is_partial, struct err *err)

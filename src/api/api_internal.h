@@ -104,6 +104,7 @@ void api_call_changed(const struct api_call *call);
 // --- Handlers: they stage a 200 in call->json, or fail.
 
 bool api_subscribe(struct api_call *call, struct err *err);
+bool api_subscribe_replay(struct api_call *call, const char *subscription_id, struct err *err);
 bool api_subscription_get(struct api_call *call, struct err *err);
 bool api_subscription_delete(struct api_call *call, struct err *err);
 bool api_subscription_list(struct api_call *call, struct err *err);

@@ -82,6 +82,6 @@ const struct api_shape api_shapes_common[] = {
      .schema = "{\"type\":\"integer\",\"minimum\":1,\"maximum\":10000}"},
     {.name = "IdempotencyKey",
      .doc = "Chosen by the client",
-     .schema = "{\"type\":\"string\",\"pattern\":\"^[!-~]{1,128}$\"}"},
+     .schema = "{\"type\":\"string\",\"pattern\":\"^[ -~]{1,128}$\"}"},
     {.name = NULL},
 };

@@ -141,3 +141,12 @@ bool api_subscribe(struct api_call *call, struct err *err)
     api_call_changed(call);
     return true;
 }
+
+bool api_subscribe_replay(struct api_call *call, const char *subscription_id, struct err *err)
+{
+    struct subscription subscription = {0};
+    TRY(subscription_get(call->catalog, call->identity.organization_id, call->app_id,
+                         slice_text(subscription_id), call->arena, &subscription, err));
+    api_write_subscribed(call, &subscription);
+    return true;
+}
