@@ -19,17 +19,20 @@
 
 #include "api/api_actor.h"
 #include "api/api_auth.h"
+#include "api/api_budget.h"
+#include "api/api_cors.h"
 #include "api/api_digests.h"
 #include "api/api_executor.h"
 #include "api/api_idempotency.h"
+#include "api/api_log.h"
+#include "api/api_rate.h"
 #include "api/api_reply.h"
 #include "base/check.h"
-#include "base/log.h"
 #include "base/mem.h"
 
 #define API_REPLY_BYTES_MAX ((size_t)32 * 1024 * 1024)
 
-static const char api_all_methods[] = "GET, HEAD, POST, DELETE, OPTIONS";
+static const char api_all_methods[] = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
 
 static bool api_is_streamed(const struct api_call *call)
 {
@@ -66,6 +69,7 @@ static void api_reply_unmatched(struct api_call *call)
     if (is_known || is_trace || is_server)
         http_add_header(call->request, "Allow", is_known ? call->match.allow : api_all_methods);
     if (is_options && (is_known || is_server)) {
+        api_cors_preflight(call, is_known ? call->match.allow : api_all_methods);
         call->status = 204;
         http_reply(call->request, 204, slice_of(NULL, 0));
         return;
@@ -99,7 +103,8 @@ static bool api_admit(struct api_call *call)
         api_return_catalog(call);
         return !is_served;
     }
-    if (api_check_encoding(call, &err) && api_authenticate(call, &err))
+    if (api_check_encoding(call, &err) && api_authenticate(call, &err) &&
+        api_take_budget(call, &err))
         return true;
     api_return_catalog(call);
     api_refuse_now(call, &err);
@@ -121,6 +126,7 @@ static void api_head(struct http_request *request, void *context)
     json_text_init(&call->json, &call->reply);
     http_set_state(request, call);
     api_route_match(http_method(request), http_path(request), &call->match);
+    api_cors_begin(call);
     if (!api_is_streamed(call)) {
         http_set_body_limit(request, api->config.settings.body_bytes);
         if (http_expects_continue(request) && api_admit(call))
@@ -129,7 +135,8 @@ static void api_head(struct http_request *request, void *context)
     }
     http_set_body_limit(request, api->config.settings.ingest_body_bytes);
     struct err err;
-    const bool is_wanted = api_authenticate(call, &err) && api_ingest_head(call, &err);
+    const bool is_wanted = api_authenticate(call, &err) && api_take_budget(call, &err) &&
+                           api_ingest_head(call, &err);
     api_return_catalog(call);
     if (!is_wanted)
         api_refuse_now(call, &err);
@@ -235,32 +242,6 @@ static void api_complete(struct http_request *request, void *context)
     api_send(call);
 }
 
-// NULL leaves a pair out.
-static const char *api_log_text(const struct api_call *call, struct slice text)
-{
-    return slice_is_empty(text) ? NULL : arena_copy_slice(call->arena, text);
-}
-
-static void api_log(const struct api_call *call, int status)
-{
-    char status_text[16];
-    char duration_text[32];
-    const int64_t now_boot_ms = clock_boot_ms(call->api->config.clock);
-    (void)snprintf(status_text, sizeof status_text, "%d", status);
-    (void)snprintf(duration_text, sizeof duration_text, "%" PRId64,
-                   now_boot_ms - call->started_boot_ms);
-    const struct api_route *route = call->match.route;
-    // The path as received, never the query: signatures and misplaced tokens are in there.
-    const enum log_level level = call->is_alarm ? LOG_ERROR : status >= 500 ? LOG_WARN : LOG_DEBUG;
-    log_event(level, "request", "request_id", api_log_text(call, http_request_id(call->request)),
-              "method", api_log_text(call, http_method(call->request)), "path",
-              api_log_text(call, http_path(call->request)), "route",
-              route == NULL ? NULL : route->pattern, "status", status_text, "ms", duration_text,
-              "peer", api_log_text(call, http_peer(call->request)), "organization",
-              call->identity.organization_id, "key", call->identity.key_id, "reason", call->failure,
-              NULL);
-}
-
 static void api_count(const struct api_call *call, int status)
 {
     const struct api_route *route = call->match.route;
@@ -278,7 +259,7 @@ static void api_ended(struct http_request *request, void *context)
         return;
     const int status = http_has_reply(request) ? http_reply_status(request) : 0;
     api_count(call, status);
-    api_log(call, status);
+    api_log_request(call, status);
     api_ingest_ended(call);
     api_return_catalog(call);
     json_tree_free(&call->tree);
@@ -356,6 +337,9 @@ static bool api_start(struct api *api, struct err *err)
 {
     const struct api_settings *settings = &api->config.settings;
     TRY(api_set_base_urls(api, err));
+    TRY(api_cors_check(settings, err));
+    if (api_budget_is_limited(settings))
+        api->rate = api_rate_new();
     api->digests = api_digests_new();
     api->handles = api_handles_new(api->config.catalog_path);
     const struct api_executor_config executor = {
@@ -413,6 +397,7 @@ void api_close(struct api **api, int64_t drain_ms)
     api_executor_close(&closing->executor);
     api_handles_free(&closing->handles);
     api_digests_free(&closing->digests);
+    api_rate_free(&closing->rate);
     if (closing->config.listen_fd >= 0)
         (void)close(closing->config.listen_fd);
     arena_clear(&closing->arena);

@@ -15,6 +15,16 @@ struct api;
 struct ingest_log;
 struct store;
 
+// Requests in a time; 0: no limit.
+struct api_rate_settings {
+    int64_t organization_per_second;
+    int64_t token_per_second;
+    int64_t create_per_minute; // custom exports, of an organization
+    int64_t create_per_hour;
+    int64_t status_per_minute;
+    int64_t status_per_hour;
+};
+
 // What an operator may set; api_options describes each and holds its default.
 struct api_settings {
     struct option_list base_urls;
@@ -25,7 +35,10 @@ struct api_settings {
     int64_t ingest_body_bytes;
     int64_t gzip_request_count;
     int64_t subscription_limit;
-    int64_t export_retention_ms; // no option of its own: that of the files is meant
+    int64_t export_retention_ms;     // no option of its own: that of the files is meant
+    struct option_list cors_origins; // empty: none
+    bool logs_access;
+    struct api_rate_settings rates;
     struct http_limits http;
 };
 
@@ -52,7 +65,7 @@ struct api_config {
 };
 
 // Starts serving. Texts of the configuration must outlive the api. INVALID for a base URL that is
-// not http(s)://HOST[:PORT].
+// not http(s)://HOST[:PORT], or an origin that is none.
 NODISCARD bool api_open(const struct api_config *config, struct api **ret_api, struct err *err);
 
 // Stops accepting, lets requests in progress finish for drain_ms, and joins all threads.

@@ -18,6 +18,7 @@
 struct api_digests;
 struct api_executor;
 struct api_ingest;
+struct api_rate;
 
 #define API_STATUS_CLASSES ((size_t)6) // index: status / 100
 
@@ -39,6 +40,7 @@ struct api {
     struct api_handles *handles;
     struct api_executor *executor;
     struct api_digests *digests; // of the bucket's files
+    struct api_rate *rate;       // NULL: nothing is limited
     struct http_server *server;
     struct api_log_seen log_seen;
     atomic_int_fast64_t gzip_count;       // gzip bodies in progress
@@ -69,8 +71,12 @@ struct api_call {
     struct buf reply;
     struct json_text json; // writes into reply
     const char *content_type;
-    const char *link;                           // to the next page, for the Link header; or NULL
-    int refusal_status;                         // what a failure is answered with; 0: by its kind
+    const char *link;      // to the next page, for the Link header; or NULL
+    const char *etag;      // of the thing that the reply shows, or NULL
+    int64_t retry_after_s; // for the Retry-After header; 0: what the status has
+    bool has_budget;       // its share of the rate limits was taken
+    bool is_cross_origin;  // from an origin that is allowed
+    int refusal_status;    // what a failure is answered with; 0: by its kind
     const struct report_bad_fields *bad_fields; // more errors of a 400
     const char *failure;                        // of a 5xx, for the log; NULL: none
     bool is_alarm;                              // somebody must act: stored bytes are damaged

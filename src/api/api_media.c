@@ -71,19 +71,29 @@ struct slice api_trimmed(struct slice text)
     return slice_part(text, start, end - start);
 }
 
-bool api_etag_list_has(struct slice list, const char *etag)
+static bool api_etag_is_in(struct slice list, const char *etag, bool takes_weak)
 {
     while (!slice_is_empty(list)) {
         const char *comma = memchr(list.data, ',', list.size_bytes);
         const size_t size = comma == NULL ? list.size_bytes : (size_t)(comma - slice_chars(list));
         struct slice item = api_trimmed(slice_part(list, 0, size));
-        if (slice_starts_with(item, slice_text("W/")))
+        if (takes_weak && slice_starts_with(item, slice_text("W/")))
             item = slice_from(item, 2);
         if (slice_equal_text(item, "*") || slice_equal_text(item, etag))
             return true;
         list = slice_from(list, comma == NULL ? size : size + 1);
     }
     return false;
+}
+
+bool api_etag_list_has(struct slice list, const char *etag)
+{
+    return api_etag_is_in(list, etag, true);
+}
+
+bool api_etag_list_has_strong(struct slice list, const char *etag)
+{
+    return api_etag_is_in(list, etag, false);
 }
 
 bool api_media_type_is(struct slice content_type, const char *media_type)

@@ -25,6 +25,8 @@ struct api_range api_range_parse(struct slice header, uint64_t object_bytes);
 // Whether a list of entity tags (If-None-Match) holds `etag` (with its quotes) or is "*". Weak tags
 // compare by their opaque part, as RFC 9110 has it for this field.
 bool api_etag_list_has(struct slice list, const char *etag);
+// The same for If-Match, where a weak tag is no match.
+bool api_etag_list_has_strong(struct slice list, const char *etag);
 
 // Without spaces and tabs at both ends.
 struct slice api_trimmed(struct slice text);

@@ -4,7 +4,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "api/api_coding.h"
 #include "base/check.h"
+#include "base/mem.h"
+
+#define API_LIMITED_CODE 7 // as Branch has it
 
 // Bytes of text without a cut-off character at its end: messages are cut at the size of struct err.
 static size_t api_whole_utf8(const char *text)
@@ -118,13 +122,40 @@ static struct api_answer api_answer_of(const struct api_call *call, enum err_kin
     return (struct api_answer){500, API_TEXT_INTERNAL};
 }
 
+// Clients of Branch wait for as long as the text of the second error says.
+static void api_write_limited(struct api_call *call, const char *message)
+{
+    const char *fault =
+        arena_format(call->arena, "Limit is exceeded for org-%s, retry after %lld seconds",
+                     call->identity.organization_id, (long long)call->retry_after_s);
+    struct json_text json;
+    json_text_init(&json, &call->reply);
+    json_text_open(&json, '{');
+    json_text_key(&json, "error");
+    json_text_open(&json, '{');
+    json_text_member_text(&json, "message", message);
+    json_text_member_int64(&json, "code", 429);
+    json_text_close(&json, '}');
+    json_text_key(&json, "errors");
+    json_text_open(&json, '[');
+    json_text_open(&json, '{');
+    json_text_member_text(&json, "message", fault);
+    json_text_member_int64(&json, "error_code", API_LIMITED_CODE);
+    json_text_close(&json, '}');
+    json_text_close(&json, ']');
+    json_text_close(&json, '}');
+}
+
 void api_stage_error(struct api_call *call, int status, const char *message)
 {
     call->status = status;
     call->content_type = NULL;
     buf_reset(&call->reply);
     call->reply.overflowed = false;
-    api_write_error(&call->reply, status, message, call->bad_fields);
+    if (status == 429)
+        api_write_limited(call, message);
+    else
+        api_write_error(&call->reply, status, message, call->bad_fields);
 }
 
 void api_stage_failure(struct api_call *call, const struct err *err)
@@ -138,20 +169,63 @@ void api_stage_failure(struct api_call *call, const struct err *err)
     api_stage_error(call, answer.status, answer.message == NULL ? err->message : answer.message);
 }
 
+static const char *api_retry_after(const struct api_call *call)
+{
+    if (call->retry_after_s > 0)
+        return arena_format(call->arena, "%lld", (long long)call->retry_after_s);
+    switch (call->status) {
+    case 503:
+        return "1";
+    case 507:
+        return "30";
+    default:
+        return "";
+    }
+}
+
+static void api_add_headers(struct api_call *call)
+{
+    struct http_request *request = call->request;
+    if (call->status != 304)
+        http_add_header(request, "Content-Type",
+                        call->content_type == NULL ? "application/json; charset=utf-8"
+                                                   : call->content_type);
+    if (call->status == 401)
+        http_add_header(request, "WWW-Authenticate", "Bearer realm=\"milkrun\"");
+    http_add_header(request, "Retry-After", api_retry_after(call));
+    if (call->link != NULL && call->status == 200)
+        http_add_header(request, "Link", call->link);
+    if (call->etag != NULL && call->status < 400)
+        http_add_header(request, "ETag", call->etag);
+}
+
+// A body with an entity tag goes as it is: the tag is of its bytes.
+static bool api_reply_is_codable(const struct api_call *call)
+{
+    return call->status == 200 && call->etag == NULL &&
+           call->reply.size_bytes >= API_CODING_BYTES_MIN;
+}
+
 void api_send(struct api_call *call)
 {
     struct err err;
     if (!buf_check(&call->reply, &err)) // half a list is worse than none
         api_stage_error(call, 400, "Reply too large: ask for less");
     ASSERT(call->status >= 200);
-    http_add_header(call->request, "Content-Type",
-                    call->content_type == NULL ? "application/json; charset=utf-8"
-                                               : call->content_type);
-    if (call->status == 401)
-        http_add_header(call->request, "WWW-Authenticate", "Bearer realm=\"milkrun\"");
-    if (call->status == 503 || call->status == 507)
-        http_add_header(call->request, "Retry-After", call->status == 503 ? "1" : "30");
-    if (call->link != NULL && call->status == 200)
-        http_add_header(call->request, "Link", call->link);
-    http_reply(call->request, call->status, buf_slice(&call->reply));
+    api_add_headers(call);
+    if (!api_reply_is_codable(call)) {
+        http_reply(call->request, call->status, buf_slice(&call->reply));
+        return;
+    }
+    http_add_header(call->request, "Vary", "Accept-Encoding");
+    if (!api_coding_wants_gzip(http_header(call->request, "Accept-Encoding", NULL))) {
+        http_reply(call->request, call->status, buf_slice(&call->reply));
+        return;
+    }
+    struct buf coded CLEANUP(buf_clear);
+    buf_init(&coded, 2 * call->reply.size_bytes);
+    api_coding_gzip(buf_slice(&call->reply), &coded);
+    ASSERT(!coded.overflowed);
+    http_add_header(call->request, "Content-Encoding", "gzip");
+    http_reply(call->request, call->status, buf_slice(&coded));
 }

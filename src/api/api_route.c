@@ -107,6 +107,8 @@ void api_route_match(struct slice method, struct slice path, struct api_match *r
         if (!api_pattern_matches(route->pattern, normal, params))
             continue;
         api_allow_add(ret_match->allow, route->method);
+        if (strcmp(route->method, "GET") == 0)
+            api_allow_add(ret_match->allow, "HEAD");
         const bool fits = slice_equal_text(method, route->method) ||
                           (is_head && strcmp(route->method, "GET") == 0);
         if (!fits || ret_match->route != NULL)

@@ -76,6 +76,13 @@ static void log_append_value(struct buf *line, const char *value)
     buf_append_char(line, '"');
 }
 
+static void log_now(char ret_time[CIVIL_API_CHARS + 1])
+{
+    civil_format_api(clock_wall_ms(clock_system()), ret_time);
+    ret_time[23] = 'Z'; // the offset of the API's form says nothing here
+    ret_time[24] = '\0';
+}
+
 void log_event(enum log_level level, const char *event, ...)
 {
     if (level < log_state.level)
@@ -83,9 +90,7 @@ void log_event(enum log_level level, const char *event, ...)
     struct buf line;
     buf_init(&line, 16 * 1024);
     char time[CIVIL_API_CHARS + 1];
-    civil_format_api(clock_wall_ms(clock_system()), time);
-    time[23] = 'Z'; // the offset of the API's form says nothing here
-    time[24] = '\0';
+    log_now(time);
     buf_append_format(&line, "time=%s level=%s role=%s pid=%ld event=%s", time,
                       log_level_names[level], log_state.role, (long)getpid(), event);
     va_list pairs;
@@ -100,6 +105,23 @@ void log_event(enum log_level level, const char *event, ...)
     }
     va_end(pairs);
     buf_append_char(&line, '\n');
+    (void)!write(STDERR_FILENO, line.data, line.size_bytes); // nowhere left to complain
+    buf_clear(&line);
+}
+
+void log_json(enum log_level level, const char *event, struct slice members)
+{
+    if (level < log_state.level)
+        return;
+    struct buf line;
+    buf_init(&line, members.size_bytes + 1024);
+    char time[CIVIL_API_CHARS + 1];
+    log_now(time);
+    buf_append_format(
+        &line, "{\"time\":\"%s\",\"level\":\"%s\",\"role\":\"%s\",\"pid\":%ld,\"event\":\"%s\"",
+        time, log_level_names[level], log_state.role, (long)getpid(), event);
+    buf_append(&line, members);
+    buf_append_text(&line, "}\n");
     (void)!write(STDERR_FILENO, line.data, line.size_bytes); // nowhere left to complain
     buf_clear(&line);
 }

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/slice.h"
+
 enum log_level {
     LOG_DEBUG,
     LOG_INFO,  // state changes
@@ -24,3 +26,7 @@ bool log_level_parse(const char *name, enum log_level *ret_level);
 
 // pairs: alternating name and value texts, ended by a NULL name. A NULL value leaves the pair out.
 void log_event(enum log_level level, const char *event, ...) __attribute__((sentinel));
+
+// The same as a line of JSON: {"time":...,"level":...,"role":...,"pid":...,"event":...MEMBERS}.
+// members: `,"name":value` any number of times, escaped by the caller, without a line end.
+void log_json(enum log_level level, const char *event, struct slice members);

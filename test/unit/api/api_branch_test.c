@@ -596,7 +596,7 @@ static void paths_and_methods_are_checked(void **state)
     fixture_assert_error(&reply, 400, "Invalid path");
     reply = fixture_delete(fixture, fixture->mine.token, LOGS "subscription/x/jobs");
     fixture_assert_error(&reply, 405, "Method not allowed");
-    assert_string_equal(fixture_header(fixture, &reply, "allow"), "GET, POST, OPTIONS");
+    assert_string_equal(fixture_header(fixture, &reply, "allow"), "GET, HEAD, POST, OPTIONS");
     reply = fixture_call(fixture, "OPTIONS", LOGS "subscribe", NULL, slice_of(NULL, 0));
     assert_int_equal(reply.status, 204);
     assert_string_equal(fixture_header(fixture, &reply, "allow"), "POST, OPTIONS");

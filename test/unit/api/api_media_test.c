@@ -66,6 +66,9 @@ static void tags_are_found_in_lists(void **state)
     assert_false(api_etag_list_has(slice_text("a"), "\"a\""));
     assert_false(api_etag_list_has(slice_text(""), "\"a\""));
     assert_false(api_etag_list_has(slice_text(",,"), "\"a\""));
+    assert_true(api_etag_list_has_strong(slice_text("W/\"b\", \"a\""), "\"a\""));
+    assert_true(api_etag_list_has_strong(slice_text("*"), "\"a\""));
+    assert_false(api_etag_list_has_strong(slice_text("W/\"a\""), "\"a\""));
 }
 
 static void media_types_ignore_case_and_parameters(void **state)

@@ -100,11 +100,11 @@ static void methods_are_told(void **state)
     (void)state;
     const struct api_match jobs = match("PUT", "/scheduled-exports/logs/subscription/s/jobs");
     assert_null(jobs.route);
-    assert_string_equal(jobs.allow, "GET, POST, OPTIONS");
+    assert_string_equal(jobs.allow, "GET, HEAD, POST, OPTIONS");
     assert_string_equal(match("OPTIONS", "/scheduled-exports/logs/subscription/s").allow,
-                        "GET, DELETE, OPTIONS");
+                        "GET, HEAD, DELETE, OPTIONS");
     assert_string_equal(match("POST", "/exports/v2/a").allow, "HEAD, GET, OPTIONS");
-    assert_string_equal(match("get", "/v1/jobs/a").allow, "GET, OPTIONS");
+    assert_string_equal(match("get", "/v1/jobs/a").allow, "GET, HEAD, OPTIONS");
     assert_null(match("get", "/v1/jobs/a").route);
 }
 
