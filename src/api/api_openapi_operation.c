@@ -100,6 +100,12 @@ static bool api_may_refuse(const struct api_route *route, int status)
     }
 }
 
+static bool api_answers(const struct api_route *route, const struct api_refusal *refusal)
+{
+    return refusal->is_general || api_may_refuse(route, refusal->status) ||
+           api_has_word(route->statuses, refusal->status);
+}
+
 static void api_write_reference(struct json_text *json, const char *kind, const char *name)
 {
     char text[96];
@@ -176,11 +182,12 @@ static void api_write_reply(struct json_text *json, const struct api_route *rout
     json_text_close(json, '}');
 }
 
-static void api_write_plain_status(struct json_text *json, int status, const char *doc)
+static void api_write_unchanged(struct json_text *json, const struct api_route *route)
 {
-    api_write_status_key(json, status);
+    api_write_status_key(json, 304);
     json_text_open(json, '{');
-    json_text_member_text(json, "description", doc);
+    json_text_member_text(json, "description", "The client has it already");
+    api_write_reply_headers(json, route);
     json_text_close(json, '}');
 }
 
@@ -193,7 +200,7 @@ static void api_write_successes(struct json_text *json, const struct api_route *
         api_write_reply(json, route, 206, "The range that was asked for");
     if (api_has_word(route->statuses, 304) ||
         ((route->traits & API_ETAGGED) != 0 && strcmp(route->method, "GET") == 0))
-        api_write_plain_status(json, 304, "The client has it already");
+        api_write_unchanged(json, route);
 }
 
 // The bucket speaks XML, but what HTTP itself refuses is the server's JSON.
@@ -220,8 +227,7 @@ static void api_write_responses(struct json_text *json, const struct api_route *
     api_write_successes(json, route);
     for (size_t i = 0; i < ARRAY_COUNT(api_refusals); i++) {
         const struct api_refusal *refusal = &api_refusals[i];
-        if (!refusal->is_general && !api_may_refuse(route, refusal->status) &&
-            !api_has_word(route->statuses, refusal->status))
+        if (!api_answers(route, refusal))
             continue;
         if (route->mode == API_MODE_BUCKET) {
             api_write_bucket_refusal(json, refusal, strcmp(route->method, "HEAD") == 0);
@@ -233,11 +239,22 @@ static void api_write_responses(struct json_text *json, const struct api_route *
     json_text_close(json, '}');
 }
 
+static bool api_is_referred_to(const struct api_refusal *refusal)
+{
+    for (size_t i = 0; i < api_route_count; i++) {
+        if (api_routes[i].mode != API_MODE_BUCKET && api_answers(&api_routes[i], refusal))
+            return true;
+    }
+    return false;
+}
+
 void api_write_refusals(struct json_text *json)
 {
     json_text_open(json, '{');
     for (size_t i = 0; i < ARRAY_COUNT(api_refusals); i++) {
         const struct api_refusal *refusal = &api_refusals[i];
+        if (!api_is_referred_to(refusal))
+            continue;
         json_text_key(json, refusal->name);
         json_text_open(json, '{');
         json_text_member_text(json, "description", refusal->doc);

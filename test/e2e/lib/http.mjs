@@ -5,6 +5,8 @@ import { once } from "node:events";
 import http from "node:http";
 import net from "node:net";
 
+import { checkReply } from "./description.mjs";
+
 const agent = new http.Agent({ keepAlive: true, maxSockets: 64 });
 
 export class Reply {
@@ -28,8 +30,15 @@ export class Reply {
   }
 }
 
-// body: Buffer, string, readable stream or async iterable of chunks (then sent chunked).
-export function request(base, { method = "GET", path = "/", headers = {}, body, timeoutMs = 60_000, keepAlive = true } = {}) {
+// body: Buffer, string, readable stream or async iterable of chunks (then sent chunked). Every reply is
+// held against the server's description.
+export async function request(base, options = {}) {
+  const reply = await send(base, options);
+  await checkReply(base, { method: "GET", path: "/", ...options }, reply);
+  return reply;
+}
+
+function send(base, { method = "GET", path = "/", headers = {}, body, timeoutMs = 60_000, keepAlive = true } = {}) {
   const { hostname, port } = new URL(base);
   return new Promise((resolve, reject) => {
     const isWhole = typeof body === "string" || Buffer.isBuffer(body);
