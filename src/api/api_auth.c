@@ -96,6 +96,7 @@ struct api_known_token {
     char app_id[24];
     int64_t user_id;
     int64_t verified_at_ms;
+    int64_t valid_until_ms;
     unsigned permissions;
 };
 
@@ -115,7 +116,7 @@ static bool api_recall_identity(struct api_call *call, struct slice key)
     ASSERT(value.size_bytes == sizeof known);
     memcpy(&known, value.data, sizeof known);
     const int64_t age_ms = call->now_ms - known.verified_at_ms;
-    if (age_ms < 0 || age_ms > API_KNOWN_TOKEN_MS)
+    if (age_ms < 0 || age_ms > API_KNOWN_TOKEN_MS || call->now_ms >= known.valid_until_ms)
         return false;
     call->identity = (struct tenant_identity){
         .key_id = api_known_text(call, known.key_id),
@@ -123,6 +124,7 @@ static bool api_recall_identity(struct api_call *call, struct slice key)
         .app_id = api_known_text(call, known.app_id),
         .user_id = known.user_id,
         .permissions = known.permissions,
+        .valid_until_ms = known.valid_until_ms,
     };
     return true;
 }
@@ -141,6 +143,7 @@ static void api_keep_identity(struct api_call *call, struct slice key)
     struct api_known_token known = {
         .user_id = identity->user_id,
         .verified_at_ms = call->now_ms,
+        .valid_until_ms = identity->valid_until_ms,
         .permissions = identity->permissions,
     };
     api_copy_known(identity->key_id, known.key_id, sizeof known.key_id);

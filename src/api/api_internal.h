@@ -12,6 +12,7 @@
 #include "catalog/audit.h"
 #include "catalog/jobs.h"
 #include "catalog/subscriptions.h"
+#include "catalog/tenant_tokens.h"
 #include "catalog/tenants.h"
 #include "catalog/topics.h"
 
@@ -126,13 +127,30 @@ bool api_ledger_gaps(struct api_call *call, struct err *err);
 bool api_topic_list(struct api_call *call, struct err *err);
 bool api_topic_get(struct api_call *call, struct err *err);
 bool api_topic_declare(struct api_call *call, struct err *err);
-bool api_admin_organization_create(struct api_call *call, struct err *err);
 bool api_admin_organization_list(struct api_call *call, struct err *err);
-bool api_admin_app_create(struct api_call *call, struct err *err);
+bool api_admin_organization_create(struct api_call *call, struct err *err);
+bool api_admin_organization_get(struct api_call *call, struct err *err);
+bool api_admin_organization_update(struct api_call *call, struct err *err);
 bool api_admin_app_list(struct api_call *call, struct err *err);
-bool api_admin_token_create(struct api_call *call, struct err *err);
+bool api_admin_app_create(struct api_call *call, struct err *err);
+bool api_admin_app_get(struct api_call *call, struct err *err);
+bool api_admin_app_update(struct api_call *call, struct err *err);
+bool api_admin_app_delete(struct api_call *call, struct err *err);
+bool api_admin_app_rotate(struct api_call *call, struct err *err);
+bool api_admin_user_list(struct api_call *call, struct err *err);
+bool api_admin_user_create(struct api_call *call, struct err *err);
+bool api_admin_user_get(struct api_call *call, struct err *err);
+bool api_admin_user_update(struct api_call *call, struct err *err);
 bool api_admin_token_list(struct api_call *call, struct err *err);
+bool api_admin_token_create(struct api_call *call, struct err *err);
+bool api_admin_token_get(struct api_call *call, struct err *err);
+bool api_admin_token_rotate(struct api_call *call, struct err *err);
 bool api_admin_token_revoke(struct api_call *call, struct err *err);
+bool api_admin_organization_replay(struct api_call *call, const char *id, struct err *err);
+bool api_admin_app_replay(struct api_call *call, const char *id, struct err *err);
+bool api_admin_user_replay(struct api_call *call, const char *id, struct err *err);
+bool api_admin_token_replay(struct api_call *call, const char *id, struct err *err);
+bool api_admin_audit_list(struct api_call *call, struct err *err);
 bool api_healthz(struct api_call *call, struct err *err);
 bool api_readyz(struct api_call *call, struct err *err);
 bool api_metrics(struct api_call *call, struct err *err);

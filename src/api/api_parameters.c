@@ -7,6 +7,9 @@ const struct api_parameter api_parameters[] = {
     {"subscription_id", "path", "string", "Id of a subscription"},
     {"job_id", "path", "string", "Id of an export job"},
     {"key_id", "path", "string", "Id of an access token, which is not its secret"},
+    {"organization_id", "path", "string", "Id of an organization, 18 or 19 digits"},
+    {"app_id", "path", "string", "Id of an app, 18 or 19 digits"},
+    {"user_id", "path", "string", "Number of a user"},
     {"topic", "path", "string", "Name of a topic"},
     {"key", "path", "string", "Key of an object of the hosted bucket; may have slashes"},
 
@@ -15,6 +18,7 @@ const struct api_parameter api_parameters[] = {
     {"start_date", "query", "date", "Only what starts at this time or later"},
     {"end_date", "query", "date", "Only what starts before this time"},
     {"mode", "query", "IngestMode", "What becomes of a batch with a bad line"},
+    {"before", "query", "positive", "Only entries with a smaller id: for the next page"},
     {"limit", "query", "PageLimit", "At most so many elements; a Link header leads to the next"},
     {"cursor", "query", "string", "Where the next page begins: from a Link header, as it is"},
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies of the operator's calls under /v1/admin.
 #include "api/api_shapes.h"
-#include "catalog/tenants.h"
+#include "catalog/tenant_tokens.h"
 
 static const char *api_permission_at(size_t index)
 {
@@ -21,12 +21,23 @@ static const struct api_member api_organization[] = {
     {"organization_id", "id", NULL},
     {"name", "name", NULL},
     {"external_id", "uuid", "For trust policies of cloud accounts"},
+    {"subscription_limit", "count?",
+     "Subscriptions per app; 0: any number; null: the server's own"},
+    {"disabled", "boolean", NULL},
     {"created_at", "time", NULL},
+    {"disabled_at?", "time", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_organization_change[] = {
+    {"name?", "name", NULL},
+    {"subscription_limit?", "count?", "At most 1,000,000; null: the server's own"},
+    {"disabled?", "boolean", "Its tokens, their URLs and its events are refused meanwhile"},
     {NULL, NULL, NULL},
 };
 
 static const struct api_member api_app_request[] = {
-    {"organization_id", "string", NULL},
+    {"organization_id", "AnyId", NULL},
     {"name", "name", NULL},
     {NULL, NULL, NULL},
 };
@@ -36,22 +47,57 @@ static const struct api_member api_app[] = {
     {"organization_id", "id", NULL},
     {"name", "name", NULL},
     {"branch_key", "string", NULL},
-    {"branch_secret?", "string?", "Shown once, when it is made"},
+    {"branch_secret?", "string?", "Shown once, when it is made; null in a repeated reply"},
     {"created_at", "time", NULL},
+    {"grace_until?", "time", "When the secret before the last rotation ends"},
+    {"deleted_at?", "time", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_app_change[] = {
+    {"name", "name", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_rotation[] = {
+    {"grace_seconds?", "count?", "How long the old secret stays good: at most 2,592,000; a day"},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_user_request[] = {
+    {"organization_id?", "AnyId?", "None: a user of the operator's"},
+    {"name", "name", NULL},
+    {"email?", "string?", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_user[] = {
+    {"user_id", "positive", NULL},  {"organization_id", "id?", NULL},
+    {"name", "name", NULL},         {"email", "string?", NULL},
+    {"disabled", "boolean", NULL},  {"created_at", "time", NULL},
+    {"disabled_at?", "time", NULL}, {NULL, NULL, NULL},
+};
+
+static const struct api_member api_user_change[] = {
+    {"name?", "name", NULL},
+    {"email?", "string?", NULL},
+    {"disabled?", "boolean", "true revokes all tokens of the user"},
     {NULL, NULL, NULL},
 };
 
 static const struct api_member api_token_request[] = {
-    {"organization_id?", "string?", "None: the operator's token"},
-    {"app_id?", "string?", "None: all apps of the organization"},
+    {"organization_id?", "AnyId?", "None: the operator's token"},
+    {"app_id?", "AnyId?", "None: all apps of the organization"},
+    {"user_id?", "AnyId?", "None: the token is its own user"},
     {"name", "name", NULL},
     {"permissions", "Permission[]", "At least one"},
+    {"expires_at?", "date?", "None: never"},
     {NULL, NULL, NULL},
 };
 
 static const struct api_member api_token[] = {
     {"key_id", "key_id", NULL},
-    {"access_token?", "string?", "Shown once, when it is made"},
+    {"access_token?", "string?", "Shown once, when it is made; null in a repeated reply"},
     {"organization_id", "id?", NULL},
     {"app_id", "id?", NULL},
     {"name", "name", NULL},
@@ -59,7 +105,23 @@ static const struct api_member api_token[] = {
     {"permissions", "Permission[]", NULL},
     {"created_at", "time", NULL},
     {"last_used_at?", "time", "Kept to the minute"},
+    {"expires_at?", "time", "URLs that it made have an end of their own"},
+    {"grace_until?", "time", "When the secret before the last rotation ends"},
     {"revoked_at?", "time", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_audit_entry[] = {
+    {"id", "positive", "Ascends with time"},
+    {"at", "time", NULL},
+    {"action", "string", "token.create, app.delete, subscription.edit, ..."},
+    {"object_id", "string", "What was changed"},
+    {"organization_id", "id?", "Whose it is; null: the operator's"},
+    {"details", "AuditDetails?", NULL},
+    {"key_id", "string", "The token that asked for it, or the branch key"},
+    {"user_id", "count", "Whose token it is"},
+    {"peer", "string", "Address that the request came from"},
+    {"request_id", "string", "X-Request-Id of the request"},
     {NULL, NULL, NULL},
 };
 
@@ -67,9 +129,24 @@ const struct api_shape api_shapes_admin[] = {
     {.name = "Permission", .doc = "What a token may", .value_at = api_permission_at},
     {.name = "OrganizationRequest", .doc = "A customer", .members = api_organization_request},
     {.name = "Organization", .doc = "A customer", .members = api_organization},
+    {.name = "OrganizationChange",
+     .doc = "What is to be different",
+     .members = api_organization_change},
     {.name = "AppRequest", .doc = "An app of a customer", .members = api_app_request},
     {.name = "App", .doc = "An app of a customer", .members = api_app},
+    {.name = "AppChange", .doc = "What is to be different", .members = api_app_change},
+    {.name = "Rotation", .doc = "How a secret is replaced", .members = api_rotation},
+    {.name = "UserRequest", .doc = "A person or program", .members = api_user_request},
+    {.name = "User", .doc = "A person or program", .members = api_user},
+    {.name = "UserChange", .doc = "What is to be different", .members = api_user_change},
     {.name = "TokenRequest", .doc = "Who may do what", .members = api_token_request},
     {.name = "Token", .doc = "An access token", .members = api_token},
+    {.name = "AuditEntry", .doc = "A change that somebody asked for", .members = api_audit_entry},
+    {.name = "AuditDetails",
+     .doc = "What became of it; never a secret",
+     .schema = "{\"type\":\"object\"}"},
+    {.name = "AnyId",
+     .doc = "An id, as a string or a number",
+     .schema = "{\"type\":[\"string\",\"integer\"]}"},
     {.name = NULL},
 };

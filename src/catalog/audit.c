@@ -7,7 +7,7 @@
 #include "catalog/catalog_internal.h"
 
 #define AUDIT_KEY_LIFE_MS CIVIL_DAY_MS
-#define AUDIT_LIMIT_MAX   INT64_C(1000)
+#define AUDIT_LIMIT_MAX   INT64_C(10000)
 
 void catalog_act_for(struct catalog *catalog, const struct catalog_actor *actor)
 {
@@ -55,6 +55,30 @@ bool audit_record(struct catalog *catalog, const struct audit_change *change, st
     if (!change->is_creation || actor->idempotency_scope == NULL)
         return true;
     return audit_claim_key(catalog, change, err);
+}
+
+// Names and numbers of one thing: far below this.
+#define AUDIT_NOTE_BYTES_MAX ((size_t)64 * 1024)
+
+void audit_note_init(struct audit_note *note)
+{
+    buf_init(&note->text, AUDIT_NOTE_BYTES_MAX);
+    json_text_init(&note->json, &note->text);
+    json_text_open(&note->json, '{');
+}
+
+void audit_note_clear(struct audit_note *note)
+{
+    buf_clear(&note->text);
+}
+
+bool audit_record_note(struct catalog *catalog, struct audit_change change, struct audit_note *note,
+                       struct err *err)
+{
+    json_text_close(&note->json, '}');
+    TRY(buf_check(&note->text, err));
+    change.details = buf_text(&note->text);
+    return audit_record(catalog, &change, err);
 }
 
 bool audit_list(struct catalog *catalog, const struct audit_query *query, struct arena *arena,

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 
+#include "base/json_text.h"
 #include "base/rng.h"
 #include "catalog/audit.h"
 #include "catalog/catalog.h"
@@ -31,6 +32,18 @@ struct audit_change {
 };
 NODISCARD bool audit_record(struct catalog *catalog, const struct audit_change *change,
                             struct err *err);
+
+// The details of a change: members are written into note.json, and the object is complete when it
+// is recorded. audit_note_clear frees it.
+struct audit_note {
+    struct buf text;
+    struct json_text json;
+};
+void audit_note_init(struct audit_note *note);
+void audit_note_clear(struct audit_note *note);
+// audit_record with the note as details; once per note.
+NODISCARD bool audit_record_note(struct catalog *catalog, struct audit_change change,
+                                 struct audit_note *note, struct err *err);
 
 // Runs body inside a write transaction: commits when it returns true, else rolls back and leaves
 // *err as body set it. Rows that body opened must be closed when it returns.
@@ -74,6 +87,6 @@ void catalog_format_uuid(const uint8_t bytes[16], char ret_text[37]);
 // A random one (version 4).
 void catalog_new_uuid(struct rng *rng, char ret_text[37]);
 
-// A name that people read: 1 to 256 code points of UTF-8, no control characters, not only spaces
-// (INVALID).
+// A name that people read: 1 to 256 code points of UTF-8, no control characters, not only spaces.
+// INVALID: "Invalid character in name", "Name too long", "Invalid name".
 NODISCARD bool tenant_check_name(const char *name, struct err *err);

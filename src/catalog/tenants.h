@@ -1,33 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Organizations, apps and access tokens. Ids of organizations and apps are 18 or 19 decimal digits
-// below 2^63, texts outside and int64 inside segments. A token is "api_app_" (operator: "api_adm_")
-// + 32 letters and digits: 10 of key id, 16 of secret, 6 of checksum over the rest. Only the
-// SHA-256 of the whole token is kept; tokens with a wrong checksum are refused without a look-up.
+// Organizations and apps; users and access tokens are in tenant_tokens.h. Ids of both are 18 or 19
+// decimal digits below 2^63, texts outside and int64 inside segments. What changes something writes
+// it into the audit log in the same transaction (audit.h).
 // Upholds INV-16 (docs/invariants.md).
 #pragma once
 
 #include "catalog/catalog.h"
 
-#define TENANT_TOKEN_CHARS  ((size_t)40)
-#define TENANT_KEY_ID_CHARS ((size_t)10)
+// How long a rotated secret may stay good beside the new one.
+#define TENANT_GRACE_MAX_MS (INT64_C(30) * 24 * 3600 * 1000)
 
-enum tenant_permission {
-    TENANT_EXPORT = 1,
-    TENANT_INGEST = 2,
-    TENANT_SENSITIVE_DATA = 4,
-    TENANT_ADMIN = 8,            // operator: tenants and tokens of everybody
-    TENANT_OPERATOR_INGEST = 16, // events of any app, app_id in each line
-};
-
-// "export", "ingest", "sensitive_data", "admin", "operator_ingest". 0 when unknown.
-unsigned tenant_permission_parse(struct slice name);
-const char *tenant_permission_name(enum tenant_permission permission);
+#define TENANT_SUBSCRIPTION_LIMIT_MAX INT64_C(1000000)
+#define TENANT_LIMIT_OF_SERVER        INT64_C(-1)
 
 struct tenant_organization {
     const char *id;
     const char *name;
-    const char *external_id; // UUID, for trust policies
+    const char *external_id;    // UUID, for trust policies
+    int64_t subscription_limit; // per app; 0: none; TENANT_LIMIT_OF_SERVER: as configured
     int64_t created_at_ms;
+    int64_t disabled_at_ms; // 0: not
 };
 
 struct tenant_app {
@@ -36,30 +28,12 @@ struct tenant_app {
     const char *name;
     const char *branch_key; // "key_live_..."
     int64_t created_at_ms;
+    int64_t deleted_at_ms;     // 0: not
+    int64_t previous_until_ms; // the secret before the last rotation is good until then
 };
 
-struct tenant_token {
-    const char *key_id;
-    const char *organization_id; // NULL for operator tokens
-    const char *app_id;          // NULL: all apps of the organization
-    const char *name;
-    int64_t user_id;
-    unsigned permissions;
-    int64_t created_at_ms;
-    int64_t last_used_at_ms; // 0: never; written at most once a minute
-    int64_t revoked_at_ms;   // 0: valid
-};
-
-// Who is calling: made by tenant_verify alone.
-struct tenant_identity {
-    const char *key_id;
-    const char *organization_id; // NULL: operator
-    const char *app_id;          // NULL: not limited to one app
-    int64_t user_id;
-    unsigned permissions;
-};
-
-// name: 1 to 256 code points, no control characters, not only spaces (INVALID).
+// name: 1 to 256 code points, no control characters, not only spaces: INVALID with the texts
+// "Invalid character in name", "Name too long", "Invalid name".
 NODISCARD bool tenant_create_organization(struct catalog *catalog, const char *name, int64_t now_ms,
                                           struct arena *arena,
                                           struct tenant_organization *ret_organization,
@@ -71,6 +45,22 @@ NODISCARD bool tenant_list_organizations(struct catalog *catalog, struct arena *
 NODISCARD bool tenant_get_organization(struct catalog *catalog, const char *id, struct arena *arena,
                                        struct tenant_organization *ret_organization,
                                        struct err *err);
+
+// While an organization is disabled, its tokens and their URLs are refused and its apps take no
+// events; its exports go on, so that nothing is missing when it is enabled again.
+struct tenant_organization_change {
+    const char *name; // NULL: stays
+    bool has_subscription_limit;
+    int64_t subscription_limit; // 0 to TENANT_SUBSCRIPTION_LIMIT_MAX, or TENANT_LIMIT_OF_SERVER
+    bool has_disabled;
+    bool is_disabled;
+};
+// INVALID for a name, or "Number out of range"; NOT_FOUND. What is as it was is no change.
+NODISCARD bool tenant_update_organization(struct catalog *catalog, const char *id,
+                                          const struct tenant_organization_change *change,
+                                          int64_t now_ms, struct arena *arena,
+                                          struct tenant_organization *ret_organization,
+                                          struct err *err);
 
 // How many subscriptions an app of the organization may have (0: any number): its own limit, or
 // default_limit when it has none. NOT_FOUND.
@@ -84,44 +74,41 @@ NODISCARD bool tenant_create_app(struct catalog *catalog, const char *organizati
                                  const char *name, int64_t now_ms, struct arena *arena,
                                  struct tenant_app *ret_app, const char **ret_branch_secret,
                                  struct err *err);
-// organization_id NULL: of all (operator).
+// Without deleted ones. organization_id NULL: of all (operator).
 NODISCARD bool tenant_list_apps(struct catalog *catalog, const char *organization_id,
                                 struct arena *arena, struct tenant_app **ret_apps,
                                 size_t *ret_count, struct err *err);
-// NOT_FOUND also for an app of another organization.
+// Those of the organization that were there at a time: made by then and not deleted by then.
+NODISCARD bool tenant_list_apps_at(struct catalog *catalog, const char *organization_id,
+                                   int64_t at_ms, struct arena *arena, struct tenant_app **ret_apps,
+                                   size_t *ret_count, struct err *err);
+// NOT_FOUND also for an app of another organization, and a deleted one.
 NODISCARD bool tenant_get_app(struct catalog *catalog, const char *organization_id,
                               const char *app_id, struct arena *arena, struct tenant_app *ret_app,
                               struct err *err);
-// Of any organization: for operator ingest and for workers.
+// Of any organization that is not disabled: for operator ingest.
 NODISCARD bool tenant_get_any_app(struct catalog *catalog, const char *app_id, struct arena *arena,
                                   struct tenant_app *ret_app, struct err *err);
+// Of any organization, deleted ones as well: for operators.
+NODISCARD bool tenant_find_app(struct catalog *catalog, const char *app_id, struct arena *arena,
+                               struct tenant_app *ret_app, struct err *err);
 
-// organization_id NULL makes an operator token; app_id NULL: all apps. *ret_token is shown once.
-// Operator tokens have admin and operator_ingest only, the others the other permissions only, and
-// none has none (INVALID). name as for organizations. NOT_FOUND for an organization that does not
-// exist or an app that is not its own.
-NODISCARD bool tenant_create_token(struct catalog *catalog, const char *organization_id,
-                                   const char *app_id, const char *name, unsigned permissions,
-                                   int64_t now_ms, struct arena *arena,
-                                   struct tenant_token *ret_details, const char **ret_token,
-                                   struct err *err);
-// In the order of making, revoked ones included. organization_id NULL: of all, the operator's as
-// well.
-NODISCARD bool tenant_list_tokens(struct catalog *catalog, const char *organization_id,
-                                  struct arena *arena, struct tenant_token **ret_tokens,
-                                  size_t *ret_count, struct err *err);
-// For ever. Revoking again is fine and keeps the first time. NOT_FOUND.
-NODISCARD bool tenant_revoke_token(struct catalog *catalog, const char *key_id, int64_t now_ms,
-                                   struct err *err);
+NODISCARD bool tenant_rename_app(struct catalog *catalog, const char *app_id, const char *name,
+                                 struct arena *arena, struct tenant_app *ret_app, struct err *err);
+// From now on it is unknown to events and calls. Its subscriptions are INACTIVE with a reason, jobs
+// that nobody runs are canceled; files stay until they expire. For ever. NOT_FOUND, also when it is
+// deleted already.
+NODISCARD bool tenant_delete_app(struct catalog *catalog, const char *app_id, int64_t now_ms,
+                                 struct err *err);
 
-// The one function that makes identities. DENIED for anything that is not a valid token, with one
-// text and the same work whatever is wrong with it. Marks the token used (at most one write a
-// minute; that the write is not possible now is no failure).
-NODISCARD bool tenant_verify(struct catalog *catalog, struct slice token, int64_t now_ms,
-                             struct arena *arena, struct tenant_identity *ret_identity,
-                             struct err *err);
-
-// For signed URLs: whether the minting token still stands. *ret_valid false when revoked or
-// unknown.
-NODISCARD bool tenant_key_is_valid(struct catalog *catalog, const char *key_id, bool *ret_valid,
-                                   struct err *err);
+// A new branch secret, shown once; the one before it stays good for grace_ms (0 to
+// TENANT_GRACE_MAX_MS), older ones no longer. NOT_FOUND.
+NODISCARD bool tenant_rotate_branch_secret(struct catalog *catalog, const char *app_id,
+                                           int64_t grace_ms, int64_t now_ms, struct arena *arena,
+                                           struct tenant_app *ret_app,
+                                           const char **ret_branch_secret, struct err *err);
+// Who calls for Daily Exports. DENIED with one text and the same work whatever is wrong; so for
+// deleted apps and disabled organizations.
+NODISCARD bool tenant_verify_branch(struct catalog *catalog, struct slice branch_key,
+                                    struct slice branch_secret, int64_t now_ms, struct arena *arena,
+                                    struct tenant_app *ret_app, struct err *err);

@@ -235,6 +235,26 @@ static bool topic_declare_fields(struct topic_draft *draft, const struct schema_
     return true;
 }
 
+// The names of the fields that are new or became something else are too many for the audit log:
+// the schema has them.
+static bool topic_save_declared(struct catalog *catalog, const char *organization_id,
+                                int64_t now_ms, struct topic_draft *draft, struct err *err)
+{
+    if (draft->schema.topic_id != 0 && !topic_draft_has_changes(draft))
+        return true;
+    TRY(topic_draft_save(catalog, organization_id, now_ms, draft, err));
+    struct audit_note note CLEANUP(audit_note_clear);
+    audit_note_init(&note);
+    json_text_member_int64(&note.json, "schema_id", draft->schema.schema_id);
+    json_text_member_int64(&note.json, "field_count", (int64_t)draft->schema.field_count);
+    const struct audit_change change = {
+        .organization_id = organization_id,
+        .action = "topic.declare",
+        .object_id = draft->schema.topic_name,
+    };
+    return audit_record_note(catalog, change, &note, err);
+}
+
 bool topic_declare(struct catalog *catalog, const char *organization_id, struct slice name,
                    const struct schema_field *fields, size_t field_count, int64_t now_ms,
                    struct arena *arena, const struct schema **ret_schema, struct err *err)
@@ -245,7 +265,7 @@ bool topic_declare(struct catalog *catalog, const char *organization_id, struct 
     const bool is_done = topic_draft_load(catalog, organization_id, name, field_count, arena,
                                           &draft, err) &&
                          topic_declare_fields(&draft, fields, field_count, arena, err) &&
-                         topic_draft_save(catalog, organization_id, now_ms, &draft, err);
+                         topic_save_declared(catalog, organization_id, now_ms, &draft, err);
     TRY(catalog_end(catalog, is_done, err));
     *ret_schema = topic_draft_keep(&draft, arena);
     return true;

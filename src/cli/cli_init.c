@@ -12,6 +12,7 @@
 #include "base/json_text.h"
 #include "base/mem.h"
 #include "catalog/catalog.h"
+#include "catalog/tenant_tokens.h"
 #include "catalog/tenants.h"
 #include "cli/cli.h"
 #include "cli/data_directory.h"
@@ -61,12 +62,18 @@ static bool cli_init_fill_catalog(struct catalog *catalog, const struct cli_init
                           &branch_secret, err));
     struct tenant_token details;
     const char *access_token = NULL;
-    TRY(tenant_create_token(catalog, organization.id, NULL, "init",
-                            TENANT_EXPORT | TENANT_INGEST | TENANT_SENSITIVE_DATA, now_ms, arena,
-                            &details, &access_token, err));
+    const struct tenant_token_request customer = {
+        .organization_id = organization.id,
+        .name = "init",
+        .permissions = TENANT_EXPORT | TENANT_INGEST | TENANT_SENSITIVE_DATA,
+    };
+    TRY(tenant_create_token(catalog, &customer, now_ms, arena, &details, &access_token, err));
     const char *admin_token = NULL;
-    TRY(tenant_create_token(catalog, NULL, NULL, "operator", TENANT_ADMIN | TENANT_OPERATOR_INGEST,
-                            now_ms, arena, &details, &admin_token, err));
+    const struct tenant_token_request admin = {
+        .name = "operator",
+        .permissions = TENANT_ADMIN | TENANT_OPERATOR_INGEST,
+    };
+    TRY(tenant_create_token(catalog, &admin, now_ms, arena, &details, &admin_token, err));
     struct json_text json;
     json_text_init(&json, reply);
     json_text_open(&json, '{');

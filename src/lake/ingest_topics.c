@@ -16,6 +16,7 @@ struct ingest_topics_entry {
     struct ingest_topics_entry *next;
     char *key;
     struct ingest_topic *topic; // NULL for an app
+    int64_t generation;         // of an app
     char organization_id[INGEST_ID_CHARS];
 };
 
@@ -210,7 +211,10 @@ static bool ingest_topics_load_app(struct ingest_topics *topics, const char *app
     arena_init(&arena);
     struct tenant_app app;
     TRY(tenant_get_any_app(topics->catalog, app_id, &arena, &app, err));
-    struct ingest_topics_entry *entry = ingest_topics_add(topics, app_id);
+    struct ingest_topics_entry *entry = ingest_topics_find(topics, app_id);
+    if (entry == NULL)
+        entry = ingest_topics_add(topics, app_id);
+    entry->generation = topics->generation;
     const int size = snprintf(entry->organization_id, sizeof entry->organization_id, "%s",
                               app.organization_id);
     ASSERT(size > 0 && (size_t)size < sizeof entry->organization_id);
@@ -222,10 +226,10 @@ bool ingest_topics_find_app(struct ingest_topics *topics, const char *app_id, bo
                             char ret_organization_id[INGEST_ID_CHARS], struct err *err)
 {
     mutex_lock(&topics->mutex);
-    // Apps never move to another organization, so what was found once stays right.
     const struct ingest_topics_entry *entry = ingest_topics_find(topics, app_id);
     struct err reason = {0};
-    *ret_found = entry != NULL || ingest_topics_load_app(topics, app_id, &entry, &reason);
+    const bool is_known = entry != NULL && entry->generation == topics->generation;
+    *ret_found = is_known || ingest_topics_load_app(topics, app_id, &entry, &reason);
     if (*ret_found)
         memcpy(ret_organization_id, entry->organization_id, INGEST_ID_CHARS);
     mutex_unlock(&topics->mutex);

@@ -50,7 +50,7 @@ void ingest_topics_put(struct ingest_topics *topics, const char *organization_id
 // The catalog changed: snapshots are read anew when next asked for.
 void ingest_topics_expire(struct ingest_topics *topics);
 
-// The organization of an app. *ret_found false: no such app.
+// The organization of an app. *ret_found false: no such app, or it takes no events any more.
 NODISCARD bool ingest_topics_find_app(struct ingest_topics *topics, const char *app_id,
                                       bool *ret_found, char ret_organization_id[INGEST_ID_CHARS],
                                       struct err *err);

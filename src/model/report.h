@@ -86,6 +86,9 @@ NODISCARD bool report_load(struct slice document, struct arena *arena, struct re
 // equal: text that is equal exactly then.
 void report_append_duplicate_key(const struct report *report, struct buf *destination);
 
+// One address in the unquoted form of RFC 5321, ASCII, with a domain of at least two labels.
+bool report_mail_is_valid(struct slice address);
+
 // Columns of a job in the order of the file: the asked fields, or all of the schema. 0 when an
 // asked field is not in the schema (any more): such a job cannot be right. Names live as long as
 // the schema.

@@ -193,7 +193,7 @@ static bool report_domain_is_valid(struct slice domain)
     return label_count >= 2 && !report_is_digit(slice_chars(label)[0]);
 }
 
-static bool report_mail_is_valid(struct slice address)
+bool report_mail_is_valid(struct slice address)
 {
     if (address.size_bytes > REPORT_MAIL_BYTES_MAX)
         return false;

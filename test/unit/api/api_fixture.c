@@ -47,9 +47,14 @@ const char *fixture_token(struct fixture *fixture, const struct fixture_tenant *
     struct err err;
     struct tenant_token details;
     const char *token = NULL;
-    fixture_must(tenant_create_token(fixture->catalog, tenant->organization_id, app_id, "test",
-                                     permissions, FIXTURE_NOW_MS, &fixture->arena, &details, &token,
-                                     &err),
+    const struct tenant_token_request request = {
+        .organization_id = tenant->organization_id,
+        .app_id = app_id,
+        .name = "test",
+        .permissions = permissions,
+    };
+    fixture_must(tenant_create_token(fixture->catalog, &request, FIXTURE_NOW_MS, &fixture->arena,
+                                     &details, &token, &err),
                  &err);
     return token;
 }
@@ -75,9 +80,13 @@ static void fixture_make_tenant(struct fixture *fixture, const char *name,
         .app_id = apps[0].id,
         .other_app_id = apps[1].id,
     };
-    fixture_must(tenant_create_token(fixture->catalog, organization.id, NULL, "all",
-                                     TENANT_EXPORT | TENANT_INGEST | TENANT_SENSITIVE_DATA,
-                                     FIXTURE_NOW_MS, arena, &details, &ret_tenant->token, &err),
+    const struct tenant_token_request request = {
+        .organization_id = organization.id,
+        .name = "all",
+        .permissions = TENANT_EXPORT | TENANT_INGEST | TENANT_SENSITIVE_DATA,
+    };
+    fixture_must(tenant_create_token(fixture->catalog, &request, FIXTURE_NOW_MS, arena, &details,
+                                     &ret_tenant->token, &err),
                  &err);
     ret_tenant->key_id = details.key_id;
     ret_tenant->user_id = details.user_id;

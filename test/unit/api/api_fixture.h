@@ -15,6 +15,7 @@
 #include "base/json_tree.h"
 #include "catalog/jobs.h"
 #include "catalog/subscriptions.h"
+#include "catalog/tenant_tokens.h"
 #include "catalog/tenants.h"
 #include "catalog/topics.h"
 #include "lake/ingest_log.h"

@@ -97,8 +97,25 @@ static void bad_tokens_are_not_made(void **state)
     } rows[] = {
         {"{\"name\":\"t\"}", "Missing required field: permissions", 400},
         {"{\"permissions\":[\"admin\"]}", "Missing required field: name", 400},
-        {"{\"name\":\"t\",\"permissions\":[\"fly\"]}", "Unknown permission", 400},
-        {"{\"name\":\"t\",\"permissions\":[7]}", "Unknown permission", 400},
+        {"{\"name\":\"t\",\"permissions\":[\"fly\",\"export\",\"dive\"]}",
+         "Unknown permission: fly, dive", 400},
+        {"{\"name\":\"t\",\"permissions\":\"export\"}", "Invalid type: array expected", 400},
+        {"{\"name\":\"\",\"permissions\":[\"admin\"]}", "Invalid name", 400},
+        {"{\"name\":\"a\\r\\nb\",\"permissions\":[\"admin\"]}", "Invalid character in name", 400},
+        {"{\"name\":7,\"permissions\":[\"admin\"]}", "Invalid type: string expected", 400},
+        {"{\"name\":\"t\",\"permissions\":[\"admin\"],\"user_id\":77}", "User not found", 404},
+        {"{\"name\":\"t\",\"permissions\":[\"admin\"],\"user_id\":1}", "User not found", 404},
+        {"{\"name\":\"t\",\"permissions\":[\"admin\"],\"user_id\":1.5}",
+         "Invalid type: string expected", 400},
+        {"{\"name\":\"t\",\"permissions\":[\"admin\"],\"app_id\":1}",
+         "Missing required field: organization_id", 400},
+        {"{\"name\":\"t\",\"permissions\":[\"admin\"],\"expires_at\":\"soon\"}", "Invalid date",
+         400},
+        {"{\"name\":\"t\",\"permissions\":[\"admin\"],\"expires_at\":\"2026-11-23T10:20:00Z\"}",
+         "Invalid date: expires_at is over", 400},
+        {"{\"name\":\"t\",\"permissions\":[\"admin\"],\"organization_id\":9007199254740993}",
+         "Organization not found", 404},
+        {"{\"name\":\"t\",\"permissions\":[7]}", "Invalid type: string expected", 400},
         {"{\"name\":\"t\",\"permissions\":[\"export\"]}", "Missing required field: organization_id",
          400},
         {"{\"name\":\"t\",\"permissions\":[\"export\"],\"organization_id\":\"1\"}",
@@ -112,9 +129,7 @@ static void bad_tokens_are_not_made(void **state)
                         "\"app_id\":\"%s\"}",
                         organization_id, fixture->theirs.app_id),
          "App not found", 404},
-        {fixture_format(fixture,
-                        "{\"name\":\"t\",\"permissions\":[\"export\"],\"organization_id\":%s}",
-                        organization_id),
+        {"{\"name\":\"t\",\"permissions\":[\"export\"],\"organization_id\":\"\"}",
          "Invalid type: string expected", 400},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
@@ -127,6 +142,15 @@ static void bad_tokens_are_not_made(void **state)
         "{\"name\":\"t\",\"permissions\":[\"operator_ingest\"],\"organization_id\":null}");
     assert_int_equal(made.status, 200);
     assert_int_equal(json_node_kind(json_node_get(made.json, "organization_id")), JSON_KIND_NULL);
+    const struct fixture_reply by_number = fixture_post(
+        fixture, fixture->admin_token, "/v1/admin/tokens",
+        fixture_format(fixture,
+                       "{\"name\":\"t\",\"permissions\":[\"export\"],\"organization_id\":%s,"
+                       "\"app_id\":%s,\"user_id\":\"%lld\"}",
+                       organization_id, fixture->mine.app_id, (long long)fixture->mine.user_id));
+    assert_int_equal(by_number.status, 200);
+    assert_string_equal(fixture_text(&by_number, "organization_id"), organization_id);
+    assert_string_equal(fixture_text(&by_number, "app_id"), fixture->mine.app_id);
 }
 
 static void topics_are_declared_and_read(void **state)
@@ -423,7 +447,7 @@ static void the_description_has_every_route(void **state)
                                                     "schemas");
     const struct json_node *schema = json_node_get(schemas, "TokenRequest");
     assert_int_equal(json_node_count(json_node_get(schema, "required")), 2);
-    assert_int_equal(json_node_count(json_node_get(schema, "properties")), 4);
+    assert_int_equal(json_node_count(json_node_get(schema, "properties")), 6);
     const struct json_node *states = json_node_get(json_node_get(schemas, "JobStatus"), "enum");
     assert_true(slice_equal_text(json_node_text(json_node_at(states, 4)), "FAILED"));
     const struct json_node *events = json_node_get(paths, "/v1/events/{topic}");
