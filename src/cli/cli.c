@@ -15,6 +15,7 @@ static const struct cli_command *const cli_commands[] = {
     &cli_init_command,
     &cli_serve_command,
     &cli_import_command,
+    &cli_admin_command,
 };
 
 static bool cli_print(struct slice text, struct err *err)
@@ -49,8 +50,10 @@ static bool cli_has_option(const struct option_set *sets, size_t set_count, cons
 
 static void cli_write_command_help(const struct cli_command *command, struct buf *text)
 {
-    buf_append_format(text, "usage: milkrun %s\n\n%s\n\noptions:\n", command->usage,
-                      command->details);
+    buf_append_format(text, "usage: milkrun %s\n\n%s\n", command->usage, command->details);
+    if (command->write_calls != NULL)
+        command->write_calls(text);
+    buf_append_text(text, "\noptions:\n");
     struct option_set sets[CLI_SETS_MAX];
     const size_t set_count = command->list_options(sets);
     for (size_t i = 0; i < set_count; i++)

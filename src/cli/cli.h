@@ -24,6 +24,7 @@ struct cli_command {
     const char *summary; // one line
     const char *details; // paragraphs for `milkrun help COMMAND`
     bool (*run)(const struct cli_invocation *invocation, struct err *err);
+    void (*write_calls)(struct buf *destination); // more help; NULL: none
     // The command's option tables with NULL targets, for help and documentation.
     size_t (*list_options)(struct option_set ret_sets[CLI_SETS_MAX]);
 };
@@ -31,3 +32,4 @@ struct cli_command {
 extern const struct cli_command cli_init_command;
 extern const struct cli_command cli_serve_command;
 extern const struct cli_command cli_import_command;
+extern const struct cli_command cli_admin_command;

@@ -2,7 +2,6 @@
 // `milkrun import`: sends NDJSON files to a server in batches of whole lines. Each batch has an
 // idempotency key made from the file's SHA-256 and the batch's number, so that a repeated import
 // stores nothing twice.
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +13,7 @@
 #include "base/json_tree.h"
 #include "base/mem.h"
 #include "cli/cli.h"
+#include "cli/cli_call.h"
 #include "cli/line_file.h"
 #include "cli/progress.h"
 #include "net/http_client.h"
@@ -101,26 +101,7 @@ static bool import_read_reply(struct import *import, int status, const struct bu
         import->event_count += json_node_int64(json_node_get(root, "accepted"));
         return true;
     }
-    const struct json_node *message = json_node_get(json_node_get(root, "error"), "message");
-    const bool is_temporary = status == 429 || status >= 500;
-    const enum err_kind kind = is_temporary                     ? ERR_UNAVAILABLE
-                               : status == 401 || status == 403 ? ERR_DENIED
-                               : status == 404                  ? ERR_NOT_FOUND
-                                                                : ERR_INVALID;
-    return err_set(err, kind, "status %d: %s", status, slice_chars(json_node_text(message)));
-}
-
-// The body of a request, as libcurl asks for it.
-static bool import_read_body(void *context, void *ret_data, size_t capacity_bytes,
-                             size_t *ret_bytes, struct err *err)
-{
-    (void)err;
-    struct slice *rest = context;
-    const size_t part = rest->size_bytes < capacity_bytes ? rest->size_bytes : capacity_bytes;
-    memcpy(ret_data, rest->data, part);
-    *rest = slice_from(*rest, part);
-    *ret_bytes = part;
-    return true;
+    return cli_call_fail(status, root, err);
 }
 
 static bool import_try_batch(struct import *import, struct slice lines, const char *key,
@@ -137,7 +118,7 @@ static bool import_try_batch(struct import *import, struct slice lines, const ch
         .headers = headers,
         .header_count = ARRAY_COUNT(headers),
         .body_bytes = (int64_t)lines.size_bytes,
-        .read = import_read_body,
+        .read = cli_call_read_slice,
         .context = &rest,
     };
     struct buf body CLEANUP(buf_clear);
@@ -196,32 +177,18 @@ static bool import_file(struct import *import, const char *path, struct err *err
     return true;
 }
 
-// Percent-encodes all but unreserved characters.
-static void import_append_encoded(struct buf *url, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        const bool is_plain = isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL;
-        if (is_plain)
-            buf_append_char(url, *text);
-        else
-            buf_append_format(url, "%%%02X", (unsigned char)*text);
-    }
-}
-
 static bool import_run_files(struct import *import, const struct cli_invocation *invocation,
                              size_t file_count, struct err *err)
 {
     struct buf url CLEANUP(buf_clear);
     buf_init(&url, 4096);
     const struct import_options *options = import->options;
-    const size_t base_size = strlen(options->url);
-    const bool has_slash = base_size > 0 && options->url[base_size - 1] == '/';
-    buf_append(&url, slice_of(options->url, base_size - (has_slash ? 1 : 0)));
+    TRY(cli_call_append_base(&url, options->url, err));
     buf_append_text(&url, "/v1/events/");
-    import_append_encoded(&url, options->topic);
+    cli_call_append_encoded(&url, options->topic);
     if (options->app != NULL) {
         buf_append_text(&url, "?app_id=");
-        import_append_encoded(&url, options->app);
+        cli_call_append_encoded(&url, options->app);
     }
     TRY(buf_check(&url, err));
     import->url = arena_copy_text(invocation->arena, buf_text(&url));
@@ -237,8 +204,6 @@ static bool import_run(const struct cli_invocation *invocation, struct err *err)
     size_t file_count = 0;
     TRY(option_read(&set, 1, &invocation->input, invocation->arena, invocation->operands,
                     &file_count, err));
-    if (strncmp(options.url, "http://", 7) != 0 && strncmp(options.url, "https://", 8) != 0)
-        return err_set(err, ERR_INVALID, "--url: http://HOST:PORT expected, not %s", options.url);
     if (file_count == 0)
         return err_set(err, ERR_INVALID, "no files given; see milkrun help import");
     const struct http_client_config config = {

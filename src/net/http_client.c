@@ -21,6 +21,7 @@ struct http_exchange {
     const struct http_client_post *post;
     struct buf *body;
     size_t body_bytes;
+    size_t body_bytes_max;
     bool is_too_large;
     bool has_read_failed;
     struct err read_err;
@@ -35,6 +36,8 @@ void http_client_open(const struct http_client_config *config, struct http_clien
     ASSERT(started == CURLE_OK);
     struct http_client *client = mem_alloc(sizeof *client);
     client->config = *config;
+    if (config->reply_bytes_max == 0)
+        client->config.reply_bytes_max = HTTP_CLIENT_REPLY_BYTES_MAX;
     if (config->ca_file != NULL)
         client->ca_file = mem_copy_text(config->ca_file);
     client->curl = curl_easy_init();
@@ -73,7 +76,7 @@ static size_t http_client_write(char *data, size_t size, size_t count, void *con
     const size_t size_bytes = size * count;
     exchange->body_bytes += size_bytes;
     buf_append(exchange->body, slice_of(data, size_bytes));
-    exchange->is_too_large = exchange->body_bytes > HTTP_CLIENT_REPLY_BYTES_MAX ||
+    exchange->is_too_large = exchange->body_bytes > exchange->body_bytes_max ||
                              exchange->body->overflowed;
     return exchange->is_too_large ? 0 : size_bytes;
 }
@@ -170,14 +173,31 @@ static void http_client_set_limits(const struct http_client *client)
         (void)curl_easy_setopt(curl, CURLOPT_CAINFO, client->ca_file);
 }
 
+// A request without a body is none of a POST, unless it is a POST.
+static void http_client_set_method(CURL *curl, const struct http_client_post *post)
+{
+    if (post->method != NULL && post->body_bytes == 0) {
+        (void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
+    } else {
+        (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body_bytes);
+    }
+    if (post->method != NULL)
+        (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, post->method);
+}
+
 bool http_client_post(struct http_client *client, const struct http_client_post *post,
                       struct http_client_reply *ret_reply, struct buf *ret_body, struct err *err)
 {
-    ASSERT(post->read != NULL);
+    ASSERT(post->read != NULL || post->body_bytes == 0);
     struct curl_slist *headers CLEANUP(http_client_free_list) = NULL;
     TRY(http_client_make_headers(post, &headers, err));
     struct http_exchange exchange = {
-        .post = post, .body = ret_body, .stall_timeout_ms = client->config.stall_timeout_ms};
+        .post = post,
+        .body = ret_body,
+        .body_bytes_max = client->config.reply_bytes_max,
+        .stall_timeout_ms = client->config.stall_timeout_ms,
+    };
     char details[CURL_ERROR_SIZE] = "";
     CURL *curl = client->curl;
     curl_easy_reset(curl); // keeps the connection
@@ -185,8 +205,7 @@ bool http_client_post(struct http_client *client, const struct http_client_post 
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, details);
     (void)curl_easy_setopt(curl, CURLOPT_URL, post->url); // copied; judged by the call
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
-    (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body_bytes);
+    http_client_set_method(curl, post);
     (void)curl_easy_setopt(curl, CURLOPT_READFUNCTION, http_client_read);
     (void)curl_easy_setopt(curl, CURLOPT_READDATA, &exchange);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, http_client_write);

@@ -116,6 +116,43 @@ static void test_posts(void **state)
     expect_reply(client, url, 3, false, 200, "xxx");
 }
 
+// size_bytes 0: no body. What the server says begins with `expected`.
+static void expect_method(const struct fixture *fixture, const char *method, const char *path,
+                          size_t size_bytes, const char *expected)
+{
+    struct http_client *client CLEANUP(http_client_close) = NULL;
+    http_client_open(&plain_config, &client);
+    char url[200];
+    url_of(fixture, "http", path, url);
+    struct source source = {.size_bytes = size_bytes, .piece_bytes = 1};
+    const struct http_client_post post = {.method = method,
+                                          .url = url,
+                                          .body_bytes = (int64_t)size_bytes,
+                                          .read = size_bytes == 0 ? NULL : source_read,
+                                          .context = &source};
+    struct buf body CLEANUP(buf_clear);
+    buf_init(&body, 1000);
+    struct http_client_reply reply;
+    struct err err;
+    if (!http_client_post(client, &post, &reply, &body, &err))
+        fail_msg("%s", err.message);
+    assert_int_equal(reply.status, 200);
+    if (strncmp(buf_text(&body), expected, strlen(expected)) != 0)
+        fail_msg("%s", buf_text(&body));
+}
+
+static void test_methods(void **state)
+{
+    static const char *const methods[] = {"GET", "DELETE", "POST", "PATCH"};
+    const struct fixture *fixture = *state;
+    for (size_t i = 0; i < ARRAY_COUNT(methods); i++) {
+        char info[100];
+        (void)snprintf(info, sizeof info, "method=%s path=/info ", methods[i]);
+        expect_method(fixture, methods[i], "/info", 0, info);
+    }
+    expect_method(fixture, "PATCH", "/echo", 3, "xxx");
+}
+
 static void test_reply_before_the_end_of_the_body(void **state)
 {
     struct fixture *fixture = *state;
@@ -191,6 +228,11 @@ static void test_reply_that_is_too_large(void **state)
     expect_reply(client, url, 0, false, 200, NULL);
     url_of(fixture, "http", "/file?offset=0&size=1048577", url);
     expect_failure(&plain_config, url, ERR_LIMIT);
+    struct http_client_config wide_config = plain_config;
+    wide_config.reply_bytes_max = HTTP_CLIENT_REPLY_BYTES_MAX + 1;
+    struct http_client *wide CLEANUP(http_client_close) = NULL;
+    http_client_open(&wide_config, &wide);
+    expect_reply(wide, url, 0, false, 200, NULL);
 }
 
 // Somebody listens and never says a word.
@@ -311,6 +353,7 @@ int main(void)
     fixture_open(&fixture, &limits);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_prestate(test_posts, &fixture),
+        cmocka_unit_test_prestate(test_methods, &fixture),
         cmocka_unit_test_prestate(test_reply_before_the_end_of_the_body, &fixture),
         cmocka_unit_test_prestate(test_failures, &fixture),
         cmocka_unit_test_prestate(test_reply_that_is_too_large, &fixture),
