@@ -11,6 +11,7 @@
 #include "base/json_tree.h"
 #include "base/mem.h"
 #include "base/number.h"
+#include "base/uri.h"
 #include "cli/cli.h"
 #include "cli/cli_admin_table.h"
 #include "cli/cli_call.h"
@@ -113,7 +114,7 @@ static const struct option admin_option_table[] = {
      .type = OPTION_TEXT,
      .offset = ADMIN_FIELD(limit),
      .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Most entries to show: 1 to 1000; without it 100"},
+     .doc = "Most entries to show: 1 to 10000; without it 100"},
     {.name = "before",
      .type = OPTION_TEXT,
      .offset = ADMIN_FIELD(before),
@@ -348,7 +349,7 @@ static void admin_write_query(const struct admin_options *options, struct buf *u
         if (!admin_is_given(options, option))
             continue;
         buf_append_format(url, "%c%s=", separator, option->name);
-        cli_call_append_encoded(url, admin_text_of(options, option));
+        uri_append_encoded(url, slice_text(admin_text_of(options, option)), "");
         separator = '&';
     }
 }
@@ -361,7 +362,7 @@ static bool admin_write_url(const struct admin_call *call, const struct admin_op
     const size_t head = hole == NULL ? strlen(call->path) : (size_t)(hole - call->path);
     buf_append_format(url, "/v1/admin/%.*s", (int)head, call->path);
     if (hole != NULL) {
-        cli_call_append_encoded(url, operand);
+        uri_append_encoded(url, slice_text(operand), "");
         buf_append_text(url, hole + 2);
     }
     if (strcmp(call->method, "GET") == 0)

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/cli_call.h"
 
-#include <ctype.h>
 #include <string.h>
 
 bool cli_call_append_base(struct buf *url, const char *base, struct err *err)
@@ -12,17 +11,6 @@ bool cli_call_append_base(struct buf *url, const char *base, struct err *err)
     const bool has_slash = base[size - 1] == '/';
     buf_append(url, slice_of(base, size - (has_slash ? 1 : 0)));
     return true;
-}
-
-void cli_call_append_encoded(struct buf *url, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        const bool is_plain = isalnum((unsigned char)*text) || strchr("-._~", *text) != NULL;
-        if (is_plain)
-            buf_append_char(url, *text);
-        else
-            buf_append_format(url, "%%%02X", (unsigned char)*text);
-    }
 }
 
 bool cli_call_read_slice(void *context, void *ret_data, size_t capacity_bytes, size_t *ret_bytes,

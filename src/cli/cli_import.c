@@ -12,6 +12,7 @@
 #include "base/hash.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
+#include "base/uri.h"
 #include "cli/cli.h"
 #include "cli/cli_call.h"
 #include "cli/line_file.h"
@@ -185,10 +186,10 @@ static bool import_run_files(struct import *import, const struct cli_invocation 
     const struct import_options *options = import->options;
     TRY(cli_call_append_base(&url, options->url, err));
     buf_append_text(&url, "/v1/events/");
-    cli_call_append_encoded(&url, options->topic);
+    uri_append_encoded(&url, slice_text(options->topic), "");
     if (options->app != NULL) {
         buf_append_text(&url, "?app_id=");
-        cli_call_append_encoded(&url, options->app);
+        uri_append_encoded(&url, slice_text(options->app), "");
     }
     TRY(buf_check(&url, err));
     import->url = arena_copy_text(invocation->arena, buf_text(&url));
