@@ -4,16 +4,15 @@
 #include <strings.h>
 
 #include "base/check.h"
+#include "base/err.h"
 #include "base/number.h"
-#include "net/http_server.h"
 
-#define HTTP_VERSION_CHARS    ((size_t)8)
-#define HTTP_FIELD_BYTES_MAX  ((size_t)8192) // of one header line without its end
-#define HTTP_FIELD_COLON      ((size_t)2)    // ": "
+#define HTTP_VERSION_CHARS    ((size_t)8) // "HTTP/1.1"
 #define HTTP_REQUEST_ID_CHARS ((size_t)64)
-#define HTTP_LINE_END_BYTES   ((uintptr_t)2)
 #define HTTP_CLOSES           true
 #define HTTP_LIVES            false
+
+static const char http_ambiguous[] = "Ambiguous message length";
 
 static bool http_refuse(struct http_refusal *ret_refusal, int status, const char *message,
                         bool closes)
@@ -22,48 +21,19 @@ static bool http_refuse(struct http_refusal *ret_refusal, int status, const char
     return false;
 }
 
-// One CRLF must lie between end and next.
-static bool http_check_line_end(uintptr_t end, uintptr_t next, struct http_refusal *ret_refusal)
+bool http_is_token_char(uint8_t byte)
 {
-    if (next == end + HTTP_LINE_END_BYTES)
-        return true;
-    if (next == end + HTTP_LINE_END_BYTES - 1)
-        return http_refuse(ret_refusal, 400, "Bare LF in message head", HTTP_CLOSES);
-    return http_refuse(ret_refusal, 400, "Malformed header", HTTP_CLOSES);
-}
-
-bool http_check_layout(const struct http_layout *layout, struct http_refusal *ret_refusal)
-{
-    const uintptr_t start = (uintptr_t)layout->start;
-    const uintptr_t target = (uintptr_t)layout->target;
-    const uintptr_t version = (uintptr_t)layout->version;
-    if (target != start + strlen(layout->start) + 1 || version != target + layout->target_bytes + 1)
-        return http_refuse(ret_refusal, 400, "Malformed request line", HTTP_CLOSES);
-    uintptr_t end = version + HTTP_VERSION_CHARS;
-    for (size_t i = 0; i < layout->field_count; i++) {
-        const struct http_field *field = &layout->fields[i];
-        const uintptr_t name = (uintptr_t)field->name.data;
-        const uintptr_t value = (uintptr_t)field->value.data;
-        TRY(http_check_line_end(end, name, ret_refusal));
-        if (value <= name + field->name.size_bytes)
-            return http_refuse(ret_refusal, 400, "Malformed header", HTTP_CLOSES);
-        end = value + field->value.size_bytes;
-    }
-    // The empty line is a second line end.
-    return http_check_line_end(end + HTTP_LINE_END_BYTES, start + layout->size_bytes, ret_refusal);
+    static const char extra[] = "!#$%&'*+-.^_`|~";
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || (byte != '\0' && strchr(extra, byte) != NULL);
 }
 
 static bool http_is_token(struct slice text)
 {
-    static const char extra[] = "!#$%&'*+-.^_`|~";
-    const char *chars = slice_chars(text);
-    for (size_t i = 0; i < text.size_bytes; i++) {
-        const char c = chars[i];
-        const bool is_alphanumeric = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                                     (c >= '0' && c <= '9');
-        if (!is_alphanumeric && (c == '\0' || strchr(extra, c) == NULL))
+    const uint8_t *bytes = text.data;
+    for (size_t i = 0; i < text.size_bytes; i++)
+        if (!http_is_token_char(bytes[i]))
             return false;
-    }
     return text.size_bytes > 0;
 }
 
@@ -113,31 +83,74 @@ static size_t http_find_field(const struct http_head *head, const char *name,
     return count;
 }
 
-static bool http_check_sizes(const struct http_head *head, const struct http_limits *limits,
-                             struct http_refusal *ret_refusal)
+static bool http_is_digit(char character)
 {
-    if ((int64_t)head->target.size_bytes > limits->request_line_bytes)
-        return http_refuse(ret_refusal, 414, "URI too long", HTTP_CLOSES);
-    if ((int64_t)head->field_count > limits->header_count)
-        return http_refuse(ret_refusal, 431, "Too many header fields", HTTP_CLOSES);
-    if ((int64_t)head->field_bytes > limits->header_bytes)
-        return http_refuse(ret_refusal, 431, "Header fields too large", HTTP_CLOSES);
-    for (size_t i = 0; i < head->field_count; i++) {
-        const struct http_field *field = &head->fields[i];
-        if (field->name.size_bytes + HTTP_FIELD_COLON + field->value.size_bytes >
-            HTTP_FIELD_BYTES_MAX)
-            return http_refuse(ret_refusal, 431, "Header field too large", HTTP_CLOSES);
-    }
+    return character >= '0' && character <= '9';
+}
+
+// *ret_is_1_0 for "HTTP/1.0"; a higher minor version is one that we can answer as 1.1.
+static bool http_check_version(struct slice version, bool *ret_is_1_0,
+                               struct http_refusal *ret_refusal)
+{
+    const char *chars = slice_chars(version);
+    if (version.size_bytes != HTTP_VERSION_CHARS || memcmp(chars, "HTTP/", 5) != 0 ||
+        !http_is_digit(chars[5]) || chars[6] != '.' || !http_is_digit(chars[7]))
+        return http_refuse(ret_refusal, 400, "Malformed request line", HTTP_CLOSES);
+    if (chars[5] != '1')
+        return http_refuse(ret_refusal, 505, "HTTP version not supported", HTTP_CLOSES);
+    *ret_is_1_0 = chars[7] == '0';
     return true;
 }
 
-static bool http_check_syntax(const struct http_head *head, struct http_refusal *ret_refusal)
+// Up to the next blank; *rest becomes what is behind it. Without a blank: all, and *rest is empty.
+static struct slice http_cut_word(struct slice *rest)
 {
-    if (!http_is_token(head->method))
+    const char *blank = rest->size_bytes == 0 ? NULL : memchr(rest->data, ' ', rest->size_bytes);
+    const size_t size = blank == NULL ? rest->size_bytes : (size_t)(blank - slice_chars(*rest));
+    const struct slice word = slice_of(rest->data, size);
+    *rest = slice_from(*rest, blank == NULL ? size : size + 1);
+    return word;
+}
+
+bool http_check_request_line(struct slice line, struct http_head *ret_head,
+                             struct http_refusal *ret_refusal)
+{
+    struct http_head head = {.method = http_cut_word(&line)};
+    head.target = http_cut_word(&line);
+    if (!http_is_token(head.method) || head.target.size_bytes == 0 ||
+        !http_is_field_value(head.target) ||
+        memchr(head.target.data, '\t', head.target.size_bytes) != NULL)
         return http_refuse(ret_refusal, 400, "Malformed request line", HTTP_CLOSES);
-    for (size_t i = 0; i < head->field_count; i++)
-        if (!http_is_token(head->fields[i].name) || !http_is_field_value(head->fields[i].value))
-            return http_refuse(ret_refusal, 400, "Malformed header", HTTP_CLOSES);
+    TRY(http_check_version(line, &head.is_version_1_0, ret_refusal));
+    *ret_head = head;
+    return true;
+}
+
+static struct slice http_trim(struct slice text)
+{
+    const char *chars = slice_chars(text);
+    size_t start = 0;
+    size_t end = text.size_bytes;
+    while (start < end && (chars[start] == ' ' || chars[start] == '\t'))
+        start++;
+    while (end > start && (chars[end - 1] == ' ' || chars[end - 1] == '\t'))
+        end--;
+    return slice_part(text, start, end - start);
+}
+
+bool http_check_field_line(struct slice line, struct http_field *ret_field,
+                           struct http_refusal *ret_refusal)
+{
+    const char *colon = memchr(line.data, ':', line.size_bytes);
+    const size_t name_bytes = colon == NULL ? 0 : (size_t)(colon - slice_chars(line));
+    const struct slice name = slice_part(line, 0, name_bytes);
+    // A blank before the colon or in front of the line (a folded one) is no part of a token.
+    if (!http_is_token(name))
+        return http_refuse(ret_refusal, 400, "Malformed header", HTTP_CLOSES);
+    const struct slice value = slice_from(line, name_bytes + 1);
+    if (!http_is_field_value(value))
+        return http_refuse(ret_refusal, 400, "Malformed header", HTTP_CLOSES);
+    *ret_field = (struct http_field){name, http_trim(value)};
     return true;
 }
 
@@ -161,6 +174,25 @@ static bool http_check_host(const struct http_head *head, struct http_refusal *r
     return true;
 }
 
+// Whether a header that lists words has that one, in any of its lines.
+static bool http_lists(const struct http_head *head, const char *name, const char *word)
+{
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct slice rest = head->fields[i].value;
+        if (!http_name_equal(head->fields[i].name, name))
+            continue;
+        while (rest.size_bytes > 0) {
+            const char *comma = memchr(rest.data, ',', rest.size_bytes);
+            const size_t size = comma == NULL ? rest.size_bytes
+                                              : (size_t)(comma - slice_chars(rest));
+            if (http_name_equal(http_trim(slice_part(rest, 0, size)), word))
+                return true;
+            rest = slice_from(rest, comma == NULL ? size : size + 1);
+        }
+    }
+    return false;
+}
+
 // How often "chunked" stands in a list of codings.
 static int http_count_chunked(struct slice list)
 {
@@ -173,15 +205,22 @@ static int http_count_chunked(struct slice list)
     return count;
 }
 
-// Content-Length as RFC 9110 has it: digits. Leading zeros are allowed there.
+// Content-Length as RFC 9110 has it: digits. Leading zeros are allowed there. A list of numbers
+// is what becomes of several headers on their way.
 static bool http_parse_length(struct slice text, int64_t *ret_length, struct http_refusal *refusal)
 {
     const char *chars = slice_chars(text);
-    if (text.size_bytes == 0)
+    size_t comma_count = 0;
+    bool is_numeric = text.size_bytes > 0 && http_is_digit(chars[0]);
+    for (size_t i = 0; i < text.size_bytes; i++) {
+        comma_count += chars[i] == ',';
+        if (!http_is_digit(chars[i]) && (comma_count == 0 || strchr(", \t", chars[i]) == NULL))
+            is_numeric = false;
+    }
+    if (!is_numeric)
         return http_refuse(refusal, 400, "Invalid Content-Length", HTTP_CLOSES);
-    for (size_t i = 0; i < text.size_bytes; i++)
-        if (chars[i] < '0' || chars[i] > '9')
-            return http_refuse(refusal, 400, "Invalid Content-Length", HTTP_CLOSES);
+    if (comma_count > 0)
+        return http_refuse(refusal, 400, http_ambiguous, HTTP_CLOSES);
     size_t zeros = 0;
     while (zeros + 1 < text.size_bytes && chars[zeros] == '0')
         zeros++;
@@ -193,17 +232,21 @@ static bool http_parse_length(struct slice text, int64_t *ret_length, struct htt
 static bool http_check_framing(const struct http_head *head, struct http_framing *ret_framing,
                                struct http_refusal *ret_refusal)
 {
-    static const char ambiguous[] = "Ambiguous message length";
     struct slice coding = {0};
     struct slice length = {0};
     const size_t coding_count = http_find_field(head, "Transfer-Encoding", &coding);
     const size_t length_count = http_find_field(head, "Content-Length", &length);
     if (coding_count > 1 || length_count > 1 || (coding_count > 0 && length_count > 0) ||
         (coding_count > 0 && head->is_version_1_0) || http_count_chunked(coding) > 1)
-        return http_refuse(ret_refusal, 400, ambiguous, HTTP_CLOSES);
+        return http_refuse(ret_refusal, 400, http_ambiguous, HTTP_CLOSES);
     if (coding_count > 0 && !http_name_equal(coding, "chunked"))
         return http_refuse(ret_refusal, 501, "Transfer coding not implemented", HTTP_CLOSES);
-    struct http_framing framing = {.is_chunked = coding_count > 0, .length_bytes = -1};
+    const bool stays = http_lists(head, "Connection", "keep-alive");
+    struct http_framing framing = {
+        .is_chunked = coding_count > 0,
+        .length_bytes = -1,
+        .closes = http_lists(head, "Connection", "close") || (head->is_version_1_0 && !stays),
+    };
     if (length_count > 0)
         TRY(http_parse_length(length, &framing.length_bytes, ret_refusal));
     for (size_t i = 0; i < head->field_count; i++) {
@@ -217,7 +260,7 @@ static bool http_check_framing(const struct http_head *head, struct http_framing
     return true;
 }
 
-static bool http_check_method(struct slice method, struct http_refusal *ret_refusal)
+bool http_check_method(struct slice method, struct http_refusal *ret_refusal)
 {
     static const char *const known[] = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"};
     for (size_t i = 0; i < ARRAY_COUNT(known); i++)
@@ -228,12 +271,9 @@ static bool http_check_method(struct slice method, struct http_refusal *ret_refu
     return http_refuse(ret_refusal, 501, "Method not implemented", HTTP_LIVES);
 }
 
-bool http_check_head(const struct http_head *head, const struct http_limits *limits,
-                     struct http_framing *ret_framing, struct http_refusal *ret_refusal)
+bool http_check_head(const struct http_head *head, struct http_framing *ret_framing,
+                     struct http_refusal *ret_refusal)
 {
-    TRY(http_check_sizes(head, limits, ret_refusal));
-    TRY(http_check_syntax(head, ret_refusal));
     TRY(http_check_host(head, ret_refusal));
-    TRY(http_check_framing(head, ret_framing, ret_refusal));
-    return http_check_method(head->method, ret_refusal);
+    return http_check_framing(head, ret_framing, ret_refusal);
 }

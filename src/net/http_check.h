@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules that a request's head must keep before a handler sees it. Pure functions; private to net/.
-//
-// libmicrohttpd 0.9.75 is lenient: it cuts values at NUL, joins folded lines to the header's
-// *name*, takes bare LF for CRLF, lets Transfer-Encoding win over Content-Length and takes the
-// first of two lengths. It parses in place and allocates header lines from elsewhere, so the pieces
-// that it reports still lie in the bytes as received: where two of them are not apart by exactly
-// one CRLF, one of these things has happened.
+// Rules of a request's head, as RFC 9110 and 9112 have them where a server may be strict. Pure
+// functions; private to net/. Slices of results lie in the bytes given.
 #pragma once
 
 #include <stdbool.h>
@@ -13,8 +8,6 @@
 #include <stdint.h>
 
 #include "base/slice.h"
-
-struct http_limits;
 
 struct http_field {
     struct slice name;
@@ -28,37 +21,34 @@ struct http_refusal {
     bool closes; // nothing after this request can be trusted
 };
 
-// Where the pieces of a head were found.
-struct http_layout {
-    const char *start;  // of the method
-    size_t size_bytes;  // up to the body
-    const char *target; // as reported; its size as received:
-    size_t target_bytes;
-    const char *version;
-    const struct http_field *fields;
-    size_t field_count;
-};
-
-// False: not one line after the other, *ret_refusal says what to answer.
-bool http_check_layout(const struct http_layout *layout, struct http_refusal *ret_refusal);
-
 struct http_head {
     struct slice method;
     struct slice target; // raw
     bool is_version_1_0;
     const struct http_field *fields;
     size_t field_count;
-    size_t field_bytes; // of all lines
 };
 
+// How the connection goes on behind the head.
 struct http_framing {
     bool is_chunked;
     int64_t length_bytes; // -1: no Content-Length
     bool expects_continue;
+    bool closes; // the client wants no second answer
 };
 
-bool http_check_head(const struct http_head *head, const struct http_limits *limits,
-                     struct http_framing *ret_framing, struct http_refusal *ret_refusal);
+bool http_is_token_char(uint8_t byte);
+
+// Lines come without their CRLF. False: *ret_refusal says what to answer; all of these close.
+bool http_check_request_line(struct slice line, struct http_head *ret_head,
+                             struct http_refusal *ret_refusal);
+bool http_check_field_line(struct slice line, struct http_field *ret_field,
+                           struct http_refusal *ret_refusal);
+// Host, lengths, codings and expectations of a head whose lines are sound.
+bool http_check_head(const struct http_head *head, struct http_framing *ret_framing,
+                     struct http_refusal *ret_refusal);
+// 405 for TRACE, 501 for methods that nobody here knows; the connection lives.
+bool http_check_method(struct slice method, struct http_refusal *ret_refusal);
 
 #define HTTP_METHODS_ALLOWED "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files of the HTTP server share. http_server.c talks to libmicrohttpd; http_keeper.c owns
-// the sockets' deadlines; http_request.c is what handlers see; the rest are pure functions.
+// What the files of the HTTP server share. What a client sends comes through http_intake.c and
+// http_gate.c to libmicrohttpd, which http_server.c talks to; http_keeper.c owns the sockets'
+// deadlines; http_request.c is what handlers see; the rest are pure functions.
 //
 // A connection belongs to one of the library's threads, which runs its handlers. The keeper's
 // thread looks at it from outside: what both touch is guarded by the connection's lock, the list of
@@ -14,6 +15,8 @@
 #include "base/thread.h"
 #include "base/wake.h"
 #include "net/http_check.h"
+#include "net/http_gate.h"
+#include "net/http_intake.h"
 #include "net/http_keeper.h"
 #include "net/http_server.h"
 #include "net/http_target.h"
@@ -41,6 +44,7 @@ struct http_server {
     struct mutex lock;     // guards what follows
     struct condition idle; // signalled when request_count reaches 0
     struct http_connection *connections;
+    struct http_intake *intakes;
     int64_t connection_count; // with those that are not on the list yet
     int64_t request_count;    // between the first and the last call for a request
     bool is_draining;         // no new connections; replies close
@@ -66,7 +70,7 @@ struct http_request {
     struct http_server *server;
     struct http_connection *connection;
     struct MHD_Connection *library;
-    char *target_copy; // heap: a request that is not complete holds no arena
+    struct http_message *message; // its head
     struct arena arena;
     enum http_step step;
     bool is_counted;    // in server->request_count
@@ -76,13 +80,8 @@ struct http_request {
     _Atomic bool is_resumed;
     void *state;
 
-    struct slice raw_target;
-    struct slice method;
     struct http_target target;
-    const struct http_field *fields;
-    size_t field_count;
     char id[65];
-    struct http_framing framing;
     bool ignores_body;
     int64_t body_limit_bytes;
     int64_t body_bytes;
@@ -102,8 +101,10 @@ struct http_request {
 
 // --- http_request.c
 
+// Takes message over.
 struct http_request *http_request_new(struct http_server *server,
-                                      struct http_connection *connection, struct slice raw_target);
+                                      struct http_connection *connection,
+                                      struct http_message *message);
 void http_request_free(struct http_request **request);
 // Takes the client's X-Request-Id when it is fit to be repeated, else makes one.
 void http_request_choose_id(struct http_request *request);

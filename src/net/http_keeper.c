@@ -4,11 +4,14 @@
 // The library's own time-out only sees silence, so a client that sends or reads a byte now and then
 // holds a connection for ever. The keeper looks at every connection a few times per second:
 //
-//   phase   until                          what is asked of the client
-//   HEAD    the head is complete           to be done at deadline_ms
-//   BODY    the body is complete           body_rate_bytes_per_s, judged per rate_window_ms; else
-//   408 WORK    the handler has replied        nothing (and so while suspended) REPLY   the reply
-//   is in the socket     1 KiB per reply_stall_ms, as acknowledged by its TCP
+//   phase  until                     what is asked of the client
+//
+//   HEAD   the head is complete      to begin within the idle time; then, and on a new
+//                                    connection, to be done in the head's time
+//   BODY   the body is complete      body_rate_bytes_per_s, judged per rate_window_ms; else 408
+//   WORK   the handler has replied   nothing (and so while suspended)
+//   REPLY  the reply is in the       1 KiB per reply_stall_ms, as acknowledged by its TCP
+//          socket
 //
 // It accepts as well, and not the library, because the library's way of ceasing to accept
 // (MHD_quiesce_daemon) aborts the process when one of its threads removes the listening socket from
@@ -46,6 +49,7 @@ struct http_connection *http_keeper_add(struct http_server *server, int fd, cons
     mutex_init(&connection->lock);
     connection->phase = HTTP_PHASE_HEAD;
     connection->deadline_ms = http_now_ms() + server->limits.head_timeout_ms;
+    http_gate_init(&connection->gate, &server->limits, HTTP_REQUESTS_PER_CONNECTION);
     mutex_lock(&server->lock);
     connection->next = server->connections;
     if (connection->next != NULL)
@@ -90,6 +94,8 @@ void http_keeper_remove(struct http_server *server, struct http_connection **add
         (connection->lingers || http_keeper_has_unread(connection->fd)))
         http_keeper_linger(server, connection->fd);
     mutex_unlock(&server->lock);
+    http_gate_clear(&connection->gate);
+    buf_clear(&connection->pending);
     mutex_clear(&connection->lock);
     mem_free(connection);
     *address = NULL;
@@ -105,6 +111,16 @@ void http_keeper_enter(struct http_connection *connection, enum http_phase phase
     connection->window_bytes = 0;
     connection->request = request;
     mutex_unlock(&connection->lock);
+}
+
+void http_keeper_await_head(struct http_connection *connection)
+{
+    const struct http_limits *limits = connection->gate.limits;
+    const bool has_begun = http_gate_is_in_head(&connection->gate);
+    connection->awaits_head = !has_begun;
+    http_keeper_enter(
+        connection, HTTP_PHASE_HEAD,
+        http_now_ms() + (has_begun ? limits->head_timeout_ms : limits->idle_timeout_ms), NULL);
 }
 
 bool http_keeper_count(struct http_connection *connection, size_t size_bytes)

@@ -7,7 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/thread.h"
+#include "net/http_gate.h"
 
 #define HTTP_RATE_WINDOW_MS    10000
 #define HTTP_REPLY_STALL_MS    30000
@@ -18,6 +20,7 @@
 #define HTTP_LINGER_BYTES ((size_t)16 * 1024 * 1024)
 #define HTTP_LINGER_MAX   1024
 
+struct http_intake;
 struct http_request;
 struct http_server;
 
@@ -33,9 +36,14 @@ struct http_connection {
     struct http_connection *previous;
     int fd; // the library's; valid while the connection is on the list
     char peer[64];
-    int request_count;           // of the owning thread
-    bool lingers;                // of the owning thread: we close, the client may still be sending
-    const char *received_target; // of the owning thread: where the library has the latest one
+
+    // Of the owning thread:
+    int request_count;
+    bool lingers;     // we close, the client may still be sending
+    bool awaits_head; // and none of its bytes has come
+    struct http_gate gate;
+    struct buf pending; // passed the gate, and the library had no room for it
+    struct http_intake *intake;
 
     struct mutex lock; // guards what follows
     enum http_phase phase;
@@ -59,6 +67,9 @@ struct http_connection *http_keeper_add(struct http_server *server, int fd, cons
 void http_keeper_remove(struct http_server *server, struct http_connection **connection);
 void http_keeper_enter(struct http_connection *connection, enum http_phase phase,
                        int64_t deadline_ms, const struct http_request *request);
+// Enters phase HEAD: the next head has the idle time to begin, and then its own time to be
+// complete.
+void http_keeper_await_head(struct http_connection *connection);
 // A piece of a body came. False: the connection was cut.
 bool http_keeper_count(struct http_connection *connection, size_t size_bytes);
 // Closes every connection's socket, so that the library lets its request go.

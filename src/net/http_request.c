@@ -12,18 +12,16 @@
 #define HTTP_REQUEST_ID_MADE_CHARS ((size_t)20)
 
 struct http_request *http_request_new(struct http_server *server,
-                                      struct http_connection *connection, struct slice raw_target)
+                                      struct http_connection *connection,
+                                      struct http_message *message)
 {
     struct http_request *request = mem_alloc(sizeof *request);
     request->server = server;
     request->connection = connection;
     request->file_fd = -1;
-    request->framing.length_bytes = -1;
     request->headers_end = &request->headers;
     arena_init(&request->arena);
-    request->target_copy = mem_alloc(raw_target.size_bytes + 1);
-    memcpy(request->target_copy, raw_target.data, raw_target.size_bytes);
-    request->raw_target = slice_of(request->target_copy, raw_target.size_bytes);
+    request->message = message;
     atomic_init(&request->is_resumed, false);
     return request;
 }
@@ -35,7 +33,7 @@ void http_request_free(struct http_request **request)
     if ((*request)->file_fd >= 0)
         (void)close((*request)->file_fd); // was only read
     mem_free((*request)->body);
-    mem_free((*request)->target_copy);
+    http_message_free(&(*request)->message);
     arena_clear(&(*request)->arena);
     mem_free(*request);
     *request = NULL;
@@ -94,12 +92,12 @@ void http_request_finish_headers(struct http_request *request)
 
 struct slice http_method(const struct http_request *request)
 {
-    return request->method;
+    return request->message->head.method;
 }
 
 struct slice http_raw_target(const struct http_request *request)
 {
-    return request->raw_target;
+    return request->message->head.target;
 }
 
 struct slice http_raw_path(const struct http_request *request)
@@ -119,13 +117,14 @@ struct slice http_path(const struct http_request *request)
 
 struct slice http_header(const struct http_request *request, const char *name, size_t *ret_count)
 {
+    const struct http_head *head = &request->message->head;
     struct slice first = {0};
     size_t count = 0;
-    for (size_t i = 0; i < request->field_count; i++) {
-        if (!http_name_equal(request->fields[i].name, name))
+    for (size_t i = 0; i < head->field_count; i++) {
+        if (!http_name_equal(head->fields[i].name, name))
             continue;
         if (count == 0)
-            first = request->fields[i].value;
+            first = head->fields[i].value;
         count++;
     }
     if (ret_count != NULL)
@@ -170,12 +169,12 @@ struct slice http_peer(const struct http_request *request)
 
 int64_t http_body_size(const struct http_request *request)
 {
-    return request->framing.length_bytes;
+    return request->message->framing.length_bytes;
 }
 
 bool http_expects_continue(const struct http_request *request)
 {
-    return request->framing.expects_continue;
+    return request->message->framing.expects_continue;
 }
 
 void http_set_state(struct http_request *request, void *state)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server over libmicrohttpd, whose only user this file is. The life of a request there:
+// The server over libmicrohttpd, whose only user this file is. The library polls, does TLS, calls
+// us and sends replies; of requests it only sees what the gate lets through (http_gate.h). The life
+// of a request there:
 //
-//   note_target     the request line was read                        a http_request is made
 //   answer, 1st     the head is complete                             checks, handler.head
 //   answer, ...     a piece of the body                              handler.body
 //   answer, last    the body is complete, again after each resume    handler.complete; reply
@@ -17,10 +18,6 @@
 //   bytes of the piece were left to it. So we suspend in the last call, and to give others a turn
 //   (http_yield), where bytes are left and the resumption follows at once.
 // - Bytes that are left without a suspension stay until the client sends more: maybe for ever.
-// - It stores each query parameter in the connection's memory and spins when that is full, so we
-//   cut the query off before it looks (we parse our own copy).
-// - Its strictness (MHD_OPTION_STRICT_FOR_CLIENT) does not reach chunks: bare LF and extensions of
-//   any length pass, and nothing of them is seen here.
 #include <arpa/inet.h>
 #include <microhttpd.h>
 #include <string.h>
@@ -31,7 +28,7 @@
 #include "base/mem.h"
 #include "net/http_internal.h"
 
-// The memory of a connection holds the head, 64 bytes per header line, a copy of cookies, and then
+// The memory of a connection holds what the gate makes of the head, in the head's size, and then
 // pieces of the body or the head of the reply. Half of it is the first reading buffer.
 #define HTTP_CONNECTION_SPARE_BYTES ((int64_t)48 * 1024)
 #define HTTP_TLS_PRIORITIES         "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -71,6 +68,7 @@ static void http_note_connection(void *context, struct MHD_Connection *library,
 {
     struct http_server *server = context;
     if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        http_intake_remove(*socket_context);
         http_keeper_remove(server, (struct http_connection **)socket_context);
         return;
     }
@@ -80,7 +78,9 @@ static void http_note_connection(void *context, struct MHD_Connection *library,
                                                                  MHD_CONNECTION_INFO_CONNECTION_FD);
     char peer[INET6_ADDRSTRLEN];
     http_format_peer(address->client_addr, peer, sizeof peer);
-    *socket_context = http_keeper_add(server, fd->connect_fd, peer);
+    struct http_connection *connection = http_keeper_add(server, fd->connect_fd, peer);
+    http_intake_add(server, connection);
+    *socket_context = connection;
 }
 
 bool http_server_adopt(struct http_server *server, int fd, const struct sockaddr *address,
@@ -91,118 +91,21 @@ bool http_server_adopt(struct http_server *server, int fd, const struct sockaddr
 
 // --- Requests
 
-static void *http_note_target(void *context, const char *target, struct MHD_Connection *library)
+static bool http_read_head(struct http_request *request, struct http_refusal *ret_refusal)
 {
-    struct http_server *server = context;
-    struct http_connection *connection = http_connection_of(library);
-    struct http_request *request = http_request_new(server, connection, slice_text(target));
-    request->library = library;
-    connection->received_target = target;
-    // Ends the query for the library: see above. It points into the library's own writable buffer.
-    char *question = strchr(target, '?');
-    if (question != NULL)
-        question[1] = '\0';
-    return request;
-}
-
-// Called for the path and for each query parameter, but a parameter is only met when a NUL hid the
-// '?' from http_note_target; no honest client sends that.
-static size_t http_leave_escaped(void *context, struct MHD_Connection *library, char *text)
-{
-    (void)context;
-    const struct http_connection *connection = http_connection_of(library);
-    if (text != connection->received_target)
-        (void)shutdown(connection->fd, SHUT_RDWR); // the peer may have gone
-    return strlen(text);
-}
-
-struct http_collector {
-    struct http_field *fields;
-    size_t room;
-    size_t count;
-};
-
-static enum MHD_Result http_collect_field(void *context, enum MHD_ValueKind kind, const char *name,
-                                          size_t name_bytes, const char *value, size_t value_bytes)
-{
-    (void)kind;
-    struct http_collector *collector = context;
-    ASSERT(collector->count < collector->room);
-    collector->fields[collector->count++] = (struct http_field){slice_of(name, name_bytes),
-                                                                slice_of(value, value_bytes)};
-    return MHD_YES;
-}
-
-// Moves a slice of the received head into our copy of it.
-static struct slice http_rebase(struct slice slice, const char *from, const char *to)
-{
-    return slice_of(to + (slice_chars(slice) - from), slice.size_bytes);
-}
-
-static struct slice http_trim_end(struct slice text)
-{
-    const char *chars = slice_chars(text);
-    while (text.size_bytes > 0 &&
-           (chars[text.size_bytes - 1] == ' ' || chars[text.size_bytes - 1] == '\t'))
-        text.size_bytes--;
-    return text;
-}
-
-// Checks that the head is what it seems to be and copies it: the library's memory may be used anew
-// while the request lives.
-static bool http_copy_head(struct http_request *request, struct http_layout *layout,
-                           struct http_refusal *ret_refusal)
-{
-    struct MHD_Connection *library = request->library;
-    const int count = MHD_get_connection_values_n(library, MHD_HEADER_KIND, NULL, NULL);
-    struct http_collector collector = {.room = count < 0 ? 0 : (size_t)count};
-    collector.fields = arena_alloc_array(&request->arena, collector.room, sizeof *collector.fields);
-    (void)MHD_get_connection_values_n(library, MHD_HEADER_KIND, http_collect_field, &collector);
-    layout->fields = collector.fields;
-    layout->field_count = collector.count;
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(library, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
-    layout->size_bytes = info == NULL ? 0 : info->header_size;
-    TRY(http_check_layout(layout, ret_refusal));
-
-    const char *from = layout->start;
-    const char *to = arena_copy_slice(&request->arena, slice_of(from, layout->size_bytes));
-    request->method = http_rebase(slice_text(from), from, to);
-    for (size_t i = 0; i < collector.count; i++) {
-        struct http_field *field = &collector.fields[i];
-        field->name = http_rebase(field->name, from, to);
-        field->value = http_rebase(field->value, from, to);
-        // The library compares this one with its white space, so we do not make it look better.
-        if (!http_name_equal(field->name, "Transfer-Encoding"))
-            field->value = http_trim_end(field->value);
-    }
-    request->fields = collector.fields;
-    request->field_count = collector.count;
-    return true;
-}
-
-static bool http_read_head(struct http_request *request, struct http_layout *layout,
-                           struct http_refusal *ret_refusal)
-{
-    TRY(http_copy_head(request, layout, ret_refusal));
-    const size_t line_bytes = (size_t)(layout->version - layout->start) + strlen(layout->version);
-    const struct http_head head = {
-        .method = request->method,
-        .target = request->raw_target,
-        .is_version_1_0 = strcmp(layout->version, MHD_HTTP_VERSION_1_0) == 0,
-        .fields = request->fields,
-        .field_count = request->field_count,
-        .field_bytes = layout->size_bytes - line_bytes,
-    };
-    TRY(http_check_head(&head, &request->server->limits, &request->framing, ret_refusal));
+    const struct http_head *head = &request->message->head;
+    *ret_refusal = request->message->refusal;
+    if (ret_refusal->status != 0)
+        return false;
+    TRY(http_check_method(head->method, ret_refusal));
     const struct http_authorities authorities = {
         .host = http_header(request, "Host", NULL),
         .own = request->server->authorities,
         .own_count = request->server->authority_count,
     };
-    TRY(http_target_parse(request->raw_target, &authorities, &request->arena, &request->target,
+    TRY(http_target_parse(head->target, &authorities, &request->arena, &request->target,
                           ret_refusal));
-    if (request->target.is_asterisk && !http_method_is(request->method, "OPTIONS")) {
+    if (request->target.is_asterisk && !http_method_is(head->method, "OPTIONS")) {
         *ret_refusal = (struct http_refusal){400, "Invalid request target", true};
         return false;
     }
@@ -282,28 +185,29 @@ static void http_give_head(struct http_request *request)
     }
     request->is_head_given = true;
     handler->head(request, handler->context);
-    request->ignores_body = http_method_is(request->method, "GET") ||
-                            http_method_is(request->method, "HEAD");
+    const struct slice method = http_method(request);
+    request->ignores_body = http_method_is(method, "GET") || http_method_is(method, "HEAD");
     if (request->ignores_body)
         request->body_limit_bytes = HTTP_IGNORED_BODY_BYTES;
-    if (!request->has_reply && request->framing.length_bytes > request->body_limit_bytes)
+    if (!request->has_reply && request->message->framing.length_bytes > request->body_limit_bytes)
         http_request_refuse(request, (struct http_refusal){413, "Request body too large", true});
 }
 
-static enum MHD_Result http_answer_head(struct http_request *request, struct http_layout *layout)
+static enum MHD_Result http_answer_head(struct http_request *request)
 {
+    const struct http_framing *framing = &request->message->framing;
     if (!http_count_request(request))
         return MHD_NO;
     struct http_refusal refusal;
-    const bool is_sound = http_read_head(request, layout, &refusal);
+    const bool is_sound = http_read_head(request, &refusal);
     http_request_choose_id(request);
     if (is_sound)
         http_give_head(request);
     else
         http_request_refuse(request, refusal);
     request->step = HTTP_STEP_BODY;
-    const bool has_body = request->framing.is_chunked || request->framing.length_bytes > 0;
-    if (request->has_reply && (request->closes || has_body || request->framing.expects_continue)) {
+    const bool has_body = framing->is_chunked || framing->length_bytes > 0;
+    if (request->has_reply && (request->closes || has_body || framing->expects_continue)) {
         http_close_after(request); // the library does, after a reply this early
         return http_queue_reply(request);
     }
@@ -365,7 +269,13 @@ static enum MHD_Result http_answer_end(struct http_request *request)
     if (request->step == HTTP_STEP_BODY) {
         request->step = HTTP_STEP_DONE;
         http_keeper_enter(request->connection, HTTP_PHASE_WORK, 0, NULL);
-        if (!request->has_reply)
+        const struct http_refusal refusal = http_gate_body_refusal(&request->connection->gate,
+                                                                   request->message->number);
+        if (refusal.status != 0)
+            http_close_after(request); // what came behind it is not known
+        if (!request->has_reply && refusal.status != 0)
+            http_request_refuse(request, refusal);
+        else if (!request->has_reply)
             handler->complete(request, handler->context);
         if (request->is_suspended)
             return MHD_YES; // it may be another thread's already
@@ -377,20 +287,30 @@ static enum MHD_Result http_answer_end(struct http_request *request)
     return http_queue_reply(request);
 }
 
+// The library has a head: the oldest that passed the gate, and was not answered yet.
+static struct http_request *http_begin_request(struct http_server *server,
+                                               struct MHD_Connection *library)
+{
+    struct http_connection *connection = http_connection_of(library);
+    struct http_message *message = http_gate_take_message(&connection->gate);
+    ASSERT(message != NULL);
+    struct http_request *request = http_request_new(server, connection, message);
+    request->library = library;
+    return request;
+}
+
 static enum MHD_Result http_answer(void *context, struct MHD_Connection *library,
                                    const char *target, const char *method, const char *version,
                                    const char *upload, size_t *upload_bytes, void **request_context)
 {
-    (void)context;
+    (void)target; // the head is in the message
+    (void)method;
+    (void)version;
     struct http_request *request = *request_context;
-    ASSERT(request != NULL);
-    ASSERT(request->library == library);
-    if (request->step == HTTP_STEP_START) {
-        struct http_layout layout = {.start = method,
-                                     .target = target,
-                                     .target_bytes = request->raw_target.size_bytes,
-                                     .version = version};
-        return http_answer_head(request, &layout);
+    if (request == NULL) {
+        request = http_begin_request(context, library);
+        *request_context = request;
+        return http_answer_head(request);
     }
     if (*upload_bytes == 0)
         return http_answer_end(request);
@@ -407,9 +327,7 @@ static void http_note_completed(void *context, struct MHD_Connection *library,
     if (request == NULL)
         return;
     *request_context = NULL;
-    const int64_t next_head_ms = clock_boot_ms(clock_system()) + server->limits.idle_timeout_ms +
-                                 server->limits.head_timeout_ms;
-    http_keeper_enter(request->connection, HTTP_PHASE_HEAD, next_head_ms, NULL);
+    http_keeper_await_head(request->connection);
     if (request->is_head_given)
         server->handler.ended(request, server->handler.context);
     const bool is_counted = request->is_counted;
@@ -451,7 +369,8 @@ static struct MHD_Daemon *http_start_daemon(struct http_server *server, char *ce
                                  HTTP_CONNECTION_SPARE_BYTES;
     // The keeper counts; the library would give each of its threads a fixed share.
     const unsigned connection_max = (unsigned)((limits->connection_count + 1) * thread_count);
-    const int64_t idle_s = (limits->idle_timeout_ms + 999) / 1000;
+    // The keeper is earlier than this.
+    const int64_t idle_s = (limits->idle_timeout_ms + limits->head_timeout_ms + 1999) / 1000;
     char priorities[] = HTTP_TLS_PRIORITIES;
     struct MHD_OptionItem tls_options[] = {
         {MHD_OPTION_HTTPS_MEM_CERT, 0, certificate},
@@ -463,7 +382,7 @@ static struct MHD_Daemon *http_start_daemon(struct http_server *server, char *ce
     const unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_INTERNAL_POLLING_THREAD |
                            MHD_ALLOW_SUSPEND_RESUME | MHD_USE_NO_LISTEN_SOCKET |
                            (server->is_tls ? MHD_USE_TLS : 0U);
-    // Not strict: the checks that this would add are ours, and then the answer is ours as well.
+    // Not strict: heads come from the gate, and they have no Host.
     return MHD_start_daemon(flags, 0, NULL, NULL, http_answer, server,                //
                             MHD_OPTION_THREAD_POOL_SIZE, (unsigned)thread_count,      //
                             MHD_OPTION_STRICT_FOR_CLIENT, 0,                          //
@@ -474,8 +393,6 @@ static struct MHD_Daemon *http_start_daemon(struct http_server *server, char *ce
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)idle_s,             //
                             MHD_OPTION_NOTIFY_CONNECTION, http_note_connection, server,  //
                             MHD_OPTION_NOTIFY_COMPLETED, http_note_completed, server,    //
-                            MHD_OPTION_URI_LOG_CALLBACK, http_note_target, server,       //
-                            MHD_OPTION_UNESCAPE_CALLBACK, http_leave_escaped, server,    //
                             MHD_OPTION_ARRAY, server->is_tls ? tls_options : no_options, //
                             MHD_OPTION_END);
 }
@@ -581,5 +498,6 @@ void http_server_close(struct http_server **address, int64_t drain_ms)
     thread_join(&server->keeper);
     MHD_stop_daemon(server->daemon);
     ASSERT(server->connections == NULL);
+    http_intakes_free(server);
     http_free_server(address);
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// HTTP/1.1 server over libmicrohttpd: the only file that knows it is http_server.c. It refuses what
-// must be refused before a handler runs (two length headers, NUL, unknown transfer codings,
-// oversized heads, dripping clients), and gives handlers a request with a decoded path, parsed
-// query and streamed body. Handlers run on the server's threads and must not block: what takes
-// longer is suspended and resumed from another thread.
+// HTTP/1.1 server over libmicrohttpd, which is told nothing that it could misunderstand
+// (http_gate.h). Handlers get a request whose head and framing are beyond doubt: a decoded path, a
+// parsed query, and a body that is streamed to them. Whatever else arrives is answered here, once,
+// with the handler's error_body, and closes the connection; nothing that comes behind it is looked
+// at. So a body that turns out to be wrong is never `complete`. Handlers run on the server's
+// threads and must not block: what takes longer is suspended and resumed from another thread.
 #pragma once
 
 #include "base/arena.h"
@@ -19,8 +20,8 @@ struct http_limits {
     int64_t header_count;
     int64_t connection_count;
     int64_t connections_per_address;
-    int64_t head_timeout_ms; // whole head
-    int64_t idle_timeout_ms;
+    int64_t head_timeout_ms;       // whole head, from its first byte or from the connection's start
+    int64_t idle_timeout_ms;       // between an answer and the next head
     int64_t body_rate_bytes_per_s; // less than this over rate_window_ms: 408
     int64_t rate_window_ms;        // 0: 10 s
     int64_t reply_stall_ms;        // a reader takes less than 1 KiB in it: closed; 0: 30 s

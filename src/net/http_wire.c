@@ -45,7 +45,7 @@ void http_wire_send_reply(int fd, const struct http_request *request)
     for (const struct http_header_line *line = request->headers; line != NULL; line = line->next)
         buf_append_format(&out, "%s: %s\r\n", line->name, line->value);
     buf_append_format(&out, "Content-Length: %zu\r\n\r\n", request->body_size_bytes);
-    if (!http_method_is(request->method, "HEAD"))
+    if (!http_method_is(http_method(request), "HEAD"))
         buf_append(&out, slice_of(request->body, request->body_size_bytes));
     if (!out.overflowed)
         http_wire_send(fd, &out);

@@ -25,12 +25,15 @@
 struct wire_row {
     const char *request;
     int status;          // 0: closed without a reply
-    const char *message; // of our error body; NULL: the library answered
+    const char *message; // of the error body; "": not looked at
     bool closes;
 };
 
 static const struct wire_row wire_rows[] = {
     {"GET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 200, "", LIVES},
+    {"\r\n\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, "Malformed request line", CLOSES},
+    {"\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 400, "Bare LF in message head", CLOSES},
+    {"\x16\x03\x01\x02", 400, "Malformed request line", CLOSES},
     {"\r\nGET /hello HTTP/1.1\r\nHost: a\r\n\r\n", 200, "", LIVES},
     {"GET /hello HTTP/1.2\r\nHost: a\r\n\r\n", 200, "", LIVES},
     {"GET /hello HTTP/1.0\r\n\r\n", 200, "", CLOSES},
@@ -39,12 +42,12 @@ static const struct wire_row wire_rows[] = {
     {"GET / HTTP/1.1\r\n\r\n", 400, "Missing Host header", CLOSES},
     {"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, "Duplicate Host header", CLOSES},
     {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, "Duplicate Host header", CLOSES},
-    {"GET /\r\n\r\n", 400, NULL, CLOSES},
-    {"POST /echo HTTP/2.0\r\nHost: a\r\n\r\n", 505, NULL, CLOSES},
-    {"POST /echo HTTP/0.9\r\nHost: a\r\n\r\n", 505, NULL, CLOSES},
-    {"POST /echo http/1.1\r\nHost: a\r\n\r\n", 400, NULL, CLOSES},
+    {"GET /\r\n", 400, "Malformed request line", CLOSES},
+    {"POST /echo HTTP/2.0\r\nHost: a\r\n\r\n", 505, "HTTP version not supported", CLOSES},
+    {"POST /echo HTTP/0.9\r\nHost: a\r\n\r\n", 505, "HTTP version not supported", CLOSES},
+    {"POST /echo http/1.1\r\nHost: a\r\n\r\n", 400, "Malformed request line", CLOSES},
     {"POST  /echo HTTP/1.1\r\nHost: a\r\n\r\n", 400, "Malformed request line", CLOSES},
-    {"POST /echo  HTTP/1.1\r\nHost: a\r\n\r\n", 400, "Invalid request target", CLOSES},
+    {"POST /echo  HTTP/1.1\r\nHost: a\r\n\r\n", 400, "Malformed request line", CLOSES},
     {"GET /hello HTTP/1.1\nHost: a\r\n\r\n", 400, "Bare LF in message head", CLOSES},
     {"GET /hello HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", 400, "Bare LF in message head", CLOSES},
     {"GET /hello HTTP/1.1\r\nHost: a\n\r\n", 400, "Bare LF in message head", CLOSES},
@@ -72,7 +75,7 @@ static const struct wire_row wire_rows[] = {
     {"GET /hello HTTP/1.1\r\nHost: a\r\nX: 5\r\n y\r\nZ: 1\r\n\r\n", 400, "Malformed header",
      CLOSES},
     {"GET /hello HTTP/1.1\r\nHost: a\r\nX: 5\r\n\ty: 1\r\n\r\n", 400, "Malformed header", CLOSES},
-    {"GET /hello HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", 400, NULL, CLOSES},
+    {"GET /hello HTTP/1.1\r\nHost: a\r\nX\r\n\r\n", 400, "Malformed header", CLOSES},
     {"GET /hello HTTP/1.1\r\nHost: a\r\n: 5\r\n\r\n", 400, "Malformed header", CLOSES},
     {"GET /hello HTTP/1.1\r\nHost: a\r\na@b: 1\r\n\r\n", 400, "Malformed header", CLOSES},
     {"GET /hello HTTP/1.1\r\nHost: a\r\na\x80: 1\r\n\r\n", 400, "Malformed header", CLOSES},
@@ -91,8 +94,8 @@ static const struct wire_row wire_rows[] = {
      "Transfer coding not implemented", CLOSES},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501,
      "Transfer coding not implemented", CLOSES},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked \r\n\r\n", 501,
-     "Transfer coding not implemented", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked \r\n\r\n0\r\n\r\n", 200, "",
+     LIVES},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", 400,
      "Ambiguous message length", CLOSES},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
@@ -107,10 +110,12 @@ static const struct wire_row wire_rows[] = {
      "Ambiguous message length", CLOSES},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde", 400,
      "Ambiguous message length", CLOSES},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nabcde", 400, NULL, CLOSES},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, NULL, CLOSES},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n", 413, NULL,
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 5, 5\r\n\r\nabcde", 400,
+     "Ambiguous message length", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n", 400, "Invalid Content-Length",
      CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551616\r\n\r\n", 413,
+     "Request body too large", CLOSES},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\n", 413,
      "Request body too large", CLOSES},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 1048577\r\n\r\n", 413,
@@ -123,15 +128,37 @@ static const struct wire_row wire_rows[] = {
     {"POST /echo HTTP/1.1\r\nHost: a\r\n\r\n", 200, "", LIVES},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
      "FFFFFFFFFFFFFFFFF\r\n",
-     413, NULL, CLOSES},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0x5\r\nabcde\r\n", 400,
-     NULL, CLOSES},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", 400, NULL,
-     CLOSES},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5 \r\nabcde\r\n", 400,
-     NULL, CLOSES},
-    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n\r\nabcde\r\n", 400, NULL,
-     CLOSES},
+     400, "Malformed chunk", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "FFFFFFFFFFFFFFFF\r\n",
+     413, "Request body too large", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "0x5\r\nabcde\r\n",
+     400, "Malformed chunk", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "-1\r\n",
+     400, "Malformed chunk", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "5 \r\nabcde\r\n",
+     400, "Malformed chunk", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "\r\nabcde\r\n",
+     400, "Malformed chunk", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "5\nabcde\r\n",
+     400, "Malformed chunk", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "5\r\nabcde\n0\r\n\r\n",
+     400, "Malformed chunk", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "5\r\nabcdef\r\n",
+     400, "Malformed chunk", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "0\r\nX\r\n\r\n",
+     400, "Malformed trailer", CLOSES},
+    {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+     "0\r\n\n",
+     400, "Malformed trailer", CLOSES},
     {"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
      "5;a=b\r\nabcde\r\n0\r\nContent-Length: 9\r\nHost: evil\r\n\r\n",
      200, "", LIVES},
@@ -148,7 +175,7 @@ static void test_rows(void **state)
         bool closed = false;
         const int status = raw_once(fixture->port, row->request, body, &closed);
         char expected[200] = "";
-        if (row->message != NULL && row->message[0] != '\0')
+        if (row->message[0] != '\0')
             (void)snprintf(expected, sizeof expected,
                            "{\"error\":{\"message\":\"%s\",\"code\":%d}}", row->message,
                            row->status);
@@ -196,8 +223,6 @@ static void test_nul_bytes(void **state)
     }
 }
 
-// The library would store each parameter in the connection's memory and, when that is full, answer
-// and spin; hidden behind a NUL the query is not seen by us in time, and the connection ends.
 static void test_query_floods(void **state)
 {
     struct fixture *fixture = *state;
@@ -209,15 +234,6 @@ static void test_query_floods(void **state)
     buf_append_text(&text, " HTTP/1.1\r\nHost: a\r\n\r\n");
     char body[1024];
     assert_int_equal(raw_once(fixture->port, buf_text(&text), body, NULL), 200);
-
-    buf_reset(&text);
-    buf_append(&text, slice_of("GET /\0HTTP/1.1\0\0?", 17));
-    while (text.size_bytes < 60000)
-        buf_append_text(&text, "a&");
-    buf_append_text(&text, " HTTP/1.1\r\nHost: a\r\n\r\n");
-    bool closed = false;
-    assert_int_equal(raw_once_bytes(fixture->port, text.data, text.size_bytes, body, &closed), 0);
-    assert_true(closed);
 }
 
 static int status_with(int port, const char *start, size_t fill_bytes, size_t line_bytes,
