@@ -134,8 +134,10 @@ static ssize_t http_intake_pull(struct http_connection *connection,
     const ssize_t got = puller->pull(puller, area + held, wanted);
     if (got <= 0)
         return got;
-    *ret_dry = puller->session == NULL && (size_t)got < wanted;
     const size_t passed = http_gate_pass(gate, area, held, (size_t)got);
+    // In the middle of a message the end of the connection matters, and it may have come together
+    // with these bytes: then nothing else would tell of it.
+    *ret_dry = puller->session == NULL && (size_t)got < wanted && !http_gate_is_amid(gate);
     if (is_direct)
         *ret_passed = passed;
     else

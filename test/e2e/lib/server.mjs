@@ -59,7 +59,7 @@ export class Server {
         throw new Error(`serve ended with ${child.exitCode ?? child.signalCode}: ${this.log.slice(-3000)}`);
       return this.output.includes("\n");
     }, 30_000, 10);
-    this.base = /^listening on (http:\/\/\S+)$/m.exec(this.output)?.[1];
+    this.base = /^listening on (https?:\/\/\S+)$/m.exec(this.output)?.[1];
     if (!this.base) throw new Error(`unexpected output: ${this.output}`);
     return this;
   }
