@@ -4,11 +4,6 @@
 
 #include "api/api_internal.h"
 
-// The body as an object; *ret_body NULL when there is none, which all readers below take for an
-// object without members.
-NODISCARD bool api_admin_optional_body(struct api_call *call, const struct json_node **ret_body,
-                                       struct err *err);
-
 // A text. "Missing required field: NAME" when it is absent or null, "Invalid type: string
 // expected". It may be empty: what a name must be is the catalog's to say.
 NODISCARD bool api_admin_text(struct api_call *call, const struct json_node *body, const char *name,

@@ -6,8 +6,9 @@
 
 #define API_GRACE_DEFAULT_S (INT64_C(24) * 3600)
 
-bool api_admin_optional_body(struct api_call *call, const struct json_node **ret_body,
-                             struct err *err)
+// *ret_body NULL when there is none, which all readers here take for an object without members.
+static bool api_optional_body(struct api_call *call, const struct json_node **ret_body,
+                              struct err *err)
 {
     if (call->body.size_bytes > 0)
         return api_call_object(call, ret_body, err);
@@ -115,7 +116,7 @@ bool api_admin_grace(struct api_call *call, int64_t *ret_grace_ms, struct err *e
     const struct json_node *body = NULL;
     bool is_given = false;
     int64_t grace_s = API_GRACE_DEFAULT_S;
-    TRY(api_admin_optional_body(call, &body, err));
+    TRY(api_optional_body(call, &body, err));
     TRY(api_admin_integer(call, body, "grace_seconds", TENANT_GRACE_MAX_MS / 1000, &is_given,
                           &grace_s, err));
     *ret_grace_ms = grace_s * 1000;

@@ -153,7 +153,7 @@ static bool tenant_is_same_email(const char *left, const char *right)
 
 // Applies the change and notes what it alters. False: nothing.
 static bool tenant_alter_user(struct tenant_user *user, const struct tenant_user_change *change,
-                                int64_t now_ms, struct json_text *json)
+                              int64_t now_ms, struct json_text *json)
 {
     bool is_altered = false;
     if (change->name != NULL && strcmp(change->name, user->name) != 0) {

@@ -120,8 +120,8 @@ bool tenant_get_organization(struct catalog *catalog, const char *id, struct are
 
 // Applies the change and notes what it alters. False: nothing.
 static bool tenant_alter_organization(struct tenant_organization *organization,
-                                const struct tenant_organization_change *change, int64_t now_ms,
-                                struct json_text *json)
+                                      const struct tenant_organization_change *change,
+                                      int64_t now_ms, struct json_text *json)
 {
     bool is_altered = false;
     if (change->name != NULL && strcmp(change->name, organization->name) != 0) {
