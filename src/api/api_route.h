@@ -73,7 +73,7 @@ extern const size_t api_route_count;
 struct api_match {
     const struct api_route *route; // NULL: none
     struct slice params[API_ROUTE_PARAMS_MAX];
-    // Methods that the path takes ("GET, POST, OPTIONS"), empty for an unknown path.
+    // Methods that the path takes ("GET, HEAD, POST, OPTIONS"), empty for an unknown path.
     char allow[API_ROUTE_ALLOW_CHARS];
 };
 
