@@ -109,6 +109,15 @@ const char *api_base_url(const struct api_call *call)
                         (int)host.size_bytes, slice_chars(host));
 }
 
+struct subscription_scope api_call_scope(const struct api_call *call)
+{
+    return (struct subscription_scope){
+        .organization_id = call->identity.organization_id,
+        .app_id = call->app_id,
+        .sees_organization = call->identity.app_id == NULL,
+    };
+}
+
 void api_call_changed(const struct api_call *call)
 {
     const struct api_config *config = &call->api->config;

@@ -105,6 +105,10 @@ const char *api_base_url(const struct api_call *call);
 NODISCARD bool api_call_query(struct api_call *call, const char *name, struct slice *ret_value,
                               struct err *err);
 
+// What the call may see of subscriptions and their jobs. A token that is bound to an app sees
+// nothing of what is of the whole organization.
+struct subscription_scope api_call_scope(const struct api_call *call);
+
 // Tells the other processes that the catalog has work for them.
 void api_call_changed(const struct api_call *call);
 

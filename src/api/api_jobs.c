@@ -31,9 +31,10 @@ static bool api_is_hosted(const struct subscription *subscription)
 static bool api_job_subscription(struct api_call *call, struct subscription *ret_subscription,
                                  struct err *err)
 {
+    const struct subscription_scope scope = api_call_scope(call);
     TRY(api_call_catalog(call, err));
-    return subscription_get(call->catalog, call->identity.organization_id, call->app_id,
-                            call->match.params[0], call->arena, ret_subscription, err);
+    return subscription_get(call->catalog, &scope, call->match.params[0], call->arena,
+                            ret_subscription, err);
 }
 
 // Signed URLs are minted for a second of time, so within it a list is the same until something
@@ -87,12 +88,12 @@ bool api_job_get(struct api_call *call, struct err *err)
 static bool api_native_job(struct api_call *call, struct subscription *ret_subscription,
                            struct job *ret_job, struct err *err)
 {
+    const struct subscription_scope scope = api_call_scope(call);
     TRY(api_call_catalog(call, err));
     TRY(job_get(call->catalog, call->identity.organization_id, slice_of(NULL, 0),
                 call->match.params[0], call->arena, ret_job, err));
-    return subscription_get(call->catalog, call->identity.organization_id, call->app_id,
-                            slice_text(ret_job->subscription_id), call->arena, ret_subscription,
-                            err);
+    return subscription_get(call->catalog, &scope, slice_text(ret_job->subscription_id),
+                            call->arena, ret_subscription, err);
 }
 
 bool api_native_job_get(struct api_call *call, struct err *err)

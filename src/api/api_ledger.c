@@ -184,8 +184,9 @@ static bool api_open_ledger(struct api_ledger *ledger, struct err *err)
     int64_t to_ms = unset;
     TRY(api_date_parameter(call, "start_date", &from_ms, err));
     TRY(api_date_parameter(call, "end_date", &to_ms, err));
-    TRY(subscription_get(call->catalog, call->identity.organization_id, call->app_id,
-                         call->match.params[0], call->arena, &ledger->subscription, err));
+    const struct subscription_scope scope = api_call_scope(call);
+    TRY(subscription_get(call->catalog, &scope, call->match.params[0], call->arena,
+                         &ledger->subscription, err));
     TRY(subscription_intervals(call->catalog, ledger->subscription.id, call->arena,
                                &ledger->intervals, &ledger->interval_count, err));
     ledger->step_ms = cadence_ms(ledger->subscription.report.cadence);

@@ -145,8 +145,9 @@ bool api_subscribe(struct api_call *call, struct err *err)
 bool api_subscribe_replay(struct api_call *call, const char *subscription_id, struct err *err)
 {
     struct subscription subscription = {0};
-    TRY(subscription_get(call->catalog, call->identity.organization_id, call->app_id,
-                         slice_text(subscription_id), call->arena, &subscription, err));
+    const struct subscription_scope scope = api_call_scope(call);
+    TRY(subscription_get(call->catalog, &scope, slice_text(subscription_id), call->arena,
+                         &subscription, err));
     api_write_subscribed(call, &subscription);
     return true;
 }

@@ -39,9 +39,10 @@ static void api_write_subscription(const struct api_call *call, struct json_text
 static bool api_find_subscription(struct api_call *call, struct subscription *ret_subscription,
                                   struct err *err)
 {
+    const struct subscription_scope scope = api_call_scope(call);
     TRY(api_call_catalog(call, err));
-    return subscription_get(call->catalog, call->identity.organization_id, call->app_id,
-                            call->match.params[0], call->arena, ret_subscription, err);
+    return subscription_get(call->catalog, &scope, call->match.params[0], call->arena,
+                            ret_subscription, err);
 }
 
 bool api_subscription_get(struct api_call *call, struct err *err)
@@ -56,9 +57,9 @@ bool api_subscription_list(struct api_call *call, struct err *err)
 {
     struct subscription *subscriptions = NULL;
     size_t count = 0;
+    const struct subscription_scope scope = api_call_scope(call);
     TRY(api_call_catalog(call, err));
-    TRY(subscription_list(call->catalog, call->identity.organization_id, call->app_id, call->arena,
-                          &subscriptions, &count, err));
+    TRY(subscription_list(call->catalog, &scope, call->arena, &subscriptions, &count, err));
     json_text_open(&call->json, '[');
     for (size_t i = 0; i < count; i++)
         api_write_subscription(call, &call->json, &subscriptions[i]);
@@ -68,8 +69,8 @@ bool api_subscription_list(struct api_call *call, struct err *err)
 
 bool api_subscription_delete(struct api_call *call, struct err *err)
 {
-    TRY(subscription_deactivate(call->catalog, call->identity.organization_id, call->app_id,
-                                call->match.params[0], call->now_ms, err));
+    const struct subscription_scope scope = api_call_scope(call);
+    TRY(subscription_deactivate(call->catalog, &scope, call->match.params[0], call->now_ms, err));
     json_text_open(&call->json, '{');
     json_text_member_text(&call->json, "status", "SUCCESS");
     json_text_member_text(&call->json, "description", "Subscription deactivated successfully");

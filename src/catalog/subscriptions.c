@@ -20,6 +20,11 @@
     "subscriptions s JOIN subscription_versions v"                                                 \
     " ON v.subscription_id = s.id AND v.version = s.version"
 
+// $2 organization, $3 app or null, $4 whether what is of the whole organization is seen as well.
+#define SUBSCRIPTION_IS_IN_SCOPE                                                                   \
+    "s.organization_id = $2 AND s.kind = 0"                                                        \
+    " AND (s.app_id <> '' AND s.app_id = coalesce($3, s.app_id) OR s.app_id = '' AND $4 = 1)"
+
 const char subscription_deactivated_reason[] = "subscription was deactivated";
 
 const char *subscription_status_name(enum subscription_status status)
@@ -243,19 +248,19 @@ bool subscription_create(struct catalog *catalog, const struct subscription_requ
 
 // --- Reading
 
-bool subscription_get(struct catalog *catalog, const char *organization_id, const char *app_id,
+bool subscription_get(struct catalog *catalog, const struct subscription_scope *scope,
                       struct slice id, struct arena *arena, struct subscription *ret_subscription,
                       struct err *err)
 {
-    const struct db_value values[] = {db_slice(id), db_text(organization_id), db_text(app_id)};
+    const struct db_value values[] = {db_slice(id), db_text(scope->organization_id),
+                                      db_text(scope->app_id),
+                                      db_int64(scope->sees_organization ? 1 : 0)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
-    TRY(catalog_query_row(
-        catalog,
-        "SELECT " SUBSCRIPTION_COLUMNS " FROM " SUBSCRIPTION_LATEST
-        " WHERE s.id = $1 AND s.organization_id = $2 AND s.app_id = coalesce($3, s.app_id)"
-        " AND s.kind = 0",
-        values, ARRAY_COUNT(values), &rows, &found, err));
+    TRY(catalog_query_row(catalog,
+                          "SELECT " SUBSCRIPTION_COLUMNS " FROM " SUBSCRIPTION_LATEST
+                          " WHERE s.id = $1 AND " SUBSCRIPTION_IS_IN_SCOPE,
+                          values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
         return subscription_not_found(err);
     return subscription_read_row(rows, arena, ret_subscription, err);
@@ -280,11 +285,12 @@ bool subscription_get_any(struct catalog *catalog, const char *id, int64_t versi
     return subscription_read_row(rows, arena, ret_subscription, err);
 }
 
-bool subscription_list(struct catalog *catalog, const char *organization_id, const char *app_id,
+bool subscription_list(struct catalog *catalog, const struct subscription_scope *scope,
                        struct arena *arena, struct subscription **ret_subscriptions,
                        size_t *ret_count, struct err *err)
 {
-    const struct db_value values[] = {db_text(organization_id), db_text(app_id)};
+    ASSERT(scope->app_id != NULL || scope->sees_organization);
+    const struct db_value values[] = {db_text(scope->organization_id), db_text(scope->app_id)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(db_query(catalog->db,
                  "SELECT " SUBSCRIPTION_COLUMNS " FROM " SUBSCRIPTION_LATEST
@@ -305,8 +311,7 @@ bool subscription_list(struct catalog *catalog, const char *organization_id, con
 // --- Ending
 
 struct subscription_ending {
-    const char *organization_id;
-    const char *app_id;
+    const struct subscription_scope *scope;
     const char *id;
     int64_t now_ms;
     int64_t canceled_count; // of the last transaction
@@ -319,36 +324,42 @@ static bool subscription_cancel_body(struct catalog *catalog, void *context, str
                               &ending->canceled_count, err);
 }
 
+static bool subscription_record_end(struct catalog *catalog, const char *organization_id,
+                                    const char *id, struct err *err)
+{
+    const struct audit_change change = {
+        .organization_id = organization_id,
+        .action = "subscription.deactivate",
+        .object_id = id,
+    };
+    return audit_record(catalog, &change, err);
+}
+
 static bool subscription_deactivate_body(struct catalog *catalog, void *context, struct err *err)
 {
     const struct subscription_ending *ending = context;
-    const struct db_value values[] = {db_text(ending->id), db_text(ending->organization_id),
-                                      db_text(ending->app_id), db_int64(ending->now_ms)};
+    const struct subscription_scope *scope = ending->scope;
+    const struct db_value values[] = {
+        db_text(ending->id), db_text(scope->organization_id), db_text(scope->app_id),
+        db_int64(scope->sees_organization ? 1 : 0), db_int64(ending->now_ms)};
     int64_t changed = 0;
     TRY(db_exec(catalog->db,
-                "UPDATE subscriptions SET status = 3, deactivated_at_ms = $4,"
+                "UPDATE subscriptions AS s SET status = 3, deactivated_at_ms = $5,"
                 " change_count = change_count + 1"
-                " WHERE id = $1 AND organization_id = $2 AND app_id = coalesce($3, app_id)"
-                " AND status <> 3 AND kind = 0",
+                " WHERE s.id = $1 AND s.status <> 3 AND " SUBSCRIPTION_IS_IN_SCOPE,
                 values, ARRAY_COUNT(values), &changed, err));
     if (changed == 0)
         return subscription_not_found(err);
-    const struct audit_change change = {
-        .organization_id = ending->organization_id,
-        .action = "subscription.deactivate",
-        .object_id = ending->id,
-    };
-    TRY(audit_record(catalog, &change, err));
+    TRY(subscription_record_end(catalog, scope->organization_id, ending->id, err));
     return subscription_cancel_body(catalog, context, err);
 }
 
-bool subscription_deactivate(struct catalog *catalog, const char *organization_id,
-                             const char *app_id, struct slice id, int64_t now_ms, struct err *err)
+bool subscription_deactivate(struct catalog *catalog, const struct subscription_scope *scope,
+                             struct slice id, int64_t now_ms, struct err *err)
 {
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
-    struct subscription_ending ending = {organization_id, app_id, arena_copy_slice(&arena, id),
-                                         now_ms, 0};
+    struct subscription_ending ending = {scope, arena_copy_slice(&arena, id), now_ms, 0};
     TRY(catalog_run(catalog, subscription_deactivate_body, &ending, err));
     while (ending.canceled_count == JOB_ROWS_PER_TRANSACTION) {
         // It is INACTIVE now, whatever happens here: job_claim cancels what is left pending.
@@ -356,6 +367,37 @@ bool subscription_deactivate(struct catalog *catalog, const char *organization_i
         if (!catalog_run(catalog, subscription_cancel_body, &ending, &ignored))
             break;
     }
+    return true;
+}
+
+// What was asked for once ends as well, without a word in the audit log: it is no subscription to
+// those who asked. Pending jobs are left to job_claim, as there may be many.
+bool subscription_deactivate_app(struct catalog *catalog, const char *organization_id,
+                                 const char *app_id, int64_t now_ms, struct err *err)
+{
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct catalog_list ids = {0};
+    const struct db_value values[] = {db_text(organization_id), db_text(app_id), db_int64(now_ms)};
+    {
+        struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+        TRY(db_query(catalog->db,
+                     "UPDATE subscriptions SET status = 3, deactivated_at_ms = $3,"
+                     " change_count = change_count + 1"
+                     " WHERE organization_id = $1 AND app_id = $2 AND status IN (0, 1)"
+                     " RETURNING id, kind",
+                     values, ARRAY_COUNT(values), &rows, err));
+        while (db_rows_next(rows, err)) {
+            if (db_rows_int64(rows, 1) != SUBSCRIPTION_SCHEDULED)
+                continue;
+            const char **id = catalog_list_add(&ids, &arena, sizeof *id);
+            *id = catalog_row_text(rows, 0, &arena);
+        }
+        TRY(err->kind == ERR_NONE);
+    }
+    const char *const *items = ids.items;
+    for (size_t i = 0; i < ids.count; i++)
+        TRY(subscription_record_end(catalog, organization_id, items[i], err));
     return true;
 }
 

@@ -40,11 +40,12 @@ struct subscription {
     int64_t scheduled_to_ms;   // windows that start before it have their job row
 };
 
-// Makes it PENDING together with its sample job (one transaction). limit 0: none. CONFLICT with the
-// text "Duplicate of subscription ID", LIMIT with "Subscription limit reached: N".
+// Makes it PENDING together with its sample job (one transaction). Limit (0: none) and duplicates
+// are counted per app, and separately among those of the whole organization. CONFLICT with the text
+// "Duplicate of subscription ID", LIMIT with "Subscription limit reached: N".
 struct subscription_request {
     const char *organization_id;
-    const char *app_id;
+    const char *app_id; // NULL: all apps of the organization
     const struct report *report;
     int64_t topic_id;
     int64_t now_ms;
@@ -54,25 +55,32 @@ NODISCARD bool subscription_create(struct catalog *catalog,
                                    const struct subscription_request *request, struct arena *arena,
                                    struct subscription *ret_subscription, struct err *err);
 
-// NOT_FOUND for unknown, of another organization, or (app_id given) of another app.
-NODISCARD bool subscription_get(struct catalog *catalog, const char *organization_id,
-                                const char *app_id, struct slice id, struct arena *arena,
+// What a caller may see: subscriptions of an app (NULL: of all apps), and those of the whole
+// organization when it may see these.
+struct subscription_scope {
+    const char *organization_id;
+    const char *app_id;
+    bool sees_organization;
+};
+
+// NOT_FOUND for what is unknown or outside of the scope.
+NODISCARD bool subscription_get(struct catalog *catalog, const struct subscription_scope *scope,
+                                struct slice id, struct arena *arena,
                                 struct subscription *ret_subscription, struct err *err);
 // For workers and the scheduler: of any kind, as of a version (0: the latest).
 NODISCARD bool subscription_get_any(struct catalog *catalog, const char *id, int64_t version,
                                     struct arena *arena, struct subscription *ret_subscription,
                                     struct err *err);
-// All that are not INACTIVE, oldest first. app_id NULL: of the organization.
-NODISCARD bool subscription_list(struct catalog *catalog, const char *organization_id,
-                                 const char *app_id, struct arena *arena,
-                                 struct subscription **ret_subscriptions, size_t *ret_count,
-                                 struct err *err);
+// All that are not INACTIVE, oldest first: of the app alone when there is one.
+NODISCARD bool subscription_list(struct catalog *catalog, const struct subscription_scope *scope,
+                                 struct arena *arena, struct subscription **ret_subscriptions,
+                                 size_t *ret_count, struct err *err);
 
 // INACTIVE: no windows that end later, jobs not yet claimed are canceled (FAILED, "subscription was
 // deactivated"). NOT_FOUND also when it is INACTIVE already.
-NODISCARD bool subscription_deactivate(struct catalog *catalog, const char *organization_id,
-                                       const char *app_id, struct slice id, int64_t now_ms,
-                                       struct err *err);
+NODISCARD bool subscription_deactivate(struct catalog *catalog,
+                                       const struct subscription_scope *scope, struct slice id,
+                                       int64_t now_ms, struct err *err);
 
 // The sample's outcome: PENDING -> ACTIVE, or FAILED with the reason. job_succeed and job_fail of
 // the sample do the same in their own transaction. Nothing happens when it is PENDING no more.

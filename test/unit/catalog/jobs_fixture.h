@@ -202,6 +202,20 @@ static inline const char *fixture_subscribe(struct fixture *fixture, enum cadenc
     return subscription.id;
 }
 
+// All of the first organization.
+static inline struct subscription_scope fixture_scope(const struct fixture *fixture)
+{
+    return (struct subscription_scope){.organization_id = fixture->organization_id,
+                                       .sees_organization = true};
+}
+
+static inline void fixture_deactivate(struct fixture *fixture, const char *id, int64_t now_ms)
+{
+    const struct subscription_scope scope = fixture_scope(fixture);
+    assert_done(fixture, subscription_deactivate(fixture->catalog, &scope, slice_text(id), now_ms,
+                                                 &fixture->err));
+}
+
 // --- Making jobs
 
 static inline int64_t fixture_schedule(struct fixture *fixture, int64_t now_ms, int64_t limit)

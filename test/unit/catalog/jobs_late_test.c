@@ -303,8 +303,7 @@ static void nothing_is_made_for_ended_subscriptions(void **state)
     struct fixture *fixture = *state;
     const char *id = deliver_hour(fixture, 5);
     seal_hour(fixture, 5, 4);
-    assert_done(fixture, subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                                 slice_text(id), FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, id, FIXTURE_NOW_MS);
     assert_int_equal(schedule_late(fixture), 0);
     assert_int_equal(hint_count(fixture), 0);
     assert_int_equal(fixture_last(fixture, id, FIXTURE_HOUR(5)).revision, 0);
@@ -322,8 +321,7 @@ static void a_deferred_window_ends_with_its_subscription(void **state)
     fixture_succeed(fixture, &job, 1);
     seal_hour(fixture, 5, 1);
     assert_int_equal(schedule_late(fixture), 0);
-    assert_done(fixture, subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                                 slice_text(id), FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, id, FIXTURE_NOW_MS);
     assert_int_equal(schedule_late_at(fixture, FIXTURE_NOW_MS + CIVIL_DAY_MS), 0);
     assert_int_equal(hint_count(fixture), 0);
 }

@@ -80,9 +80,7 @@ static void a_pending_subscription_holds_its_rows(void **state)
     seal(fixture, FIXTURE_HOUR(23));
     assert_int_equal(schedule_late(fixture, LATER_MS), 0);
     assert_int_equal(drop(fixture), 0);
-    assert_done(fixture, subscription_deactivate(fixture->catalog, fixture->organization_id,
-                                                 fixture->app_id, slice_text(subscription.id),
-                                                 FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, subscription.id, FIXTURE_NOW_MS);
     assert_int_equal(drop(fixture), 1);
 }
 
@@ -101,9 +99,7 @@ static void a_daily_job_holds_its_hours(void **state)
     struct job job;
     assert_true(fixture_claim(fixture, &job));
     // A claimed job may finish after its subscription was deactivated.
-    assert_done(fixture,
-                subscription_deactivate(fixture->catalog, fixture->organization_id, fixture->app_id,
-                                        slice_text(id), FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, id, FIXTURE_NOW_MS);
     assert_int_equal(drop(fixture), 0);
     fixture_succeed(fixture, &job, 6);
     assert_int_equal(drop(fixture), 2);

@@ -133,9 +133,7 @@ static void only_pending_and_active_ones_count(void **state)
         fixture,
         subscription_create(fixture->catalog, &other, &fixture->arena, &refused, &fixture->err),
         ERR_LIMIT);
-    assert_done(fixture,
-                subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                        slice_text(second.id), FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, second.id, FIXTURE_NOW_MS);
     (void)fixture_create(fixture, &request);
     other.limit = 0; // none
     (void)fixture_create(fixture, &other);
@@ -163,8 +161,8 @@ static void nobody_else_finds_it(void **state)
         {fixture->organization_id, NULL, "00000000-0000-4000-8000-000000000000", false},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
-        const bool found = subscription_get(fixture->catalog, cases[i].organization_id,
-                                            cases[i].app_id, slice_text(cases[i].id),
+        const struct subscription_scope scope = {cases[i].organization_id, cases[i].app_id, true};
+        const bool found = subscription_get(fixture->catalog, &scope, slice_text(cases[i].id),
                                             &fixture->arena, &got, &fixture->err);
         assert_int_equal(found, cases[i].is_found);
         if (found)
@@ -172,8 +170,7 @@ static void nobody_else_finds_it(void **state)
         assert_int_equal(fixture->err.kind, ERR_NOT_FOUND);
         assert_string_equal(fixture->err.message, "Subscription not found");
         assert_refused(fixture,
-                       subscription_deactivate(fixture->catalog, cases[i].organization_id,
-                                               cases[i].app_id, slice_text(cases[i].id),
+                       subscription_deactivate(fixture->catalog, &scope, slice_text(cases[i].id),
                                                FIXTURE_NOW_MS, &fixture->err),
                        ERR_NOT_FOUND);
     }
@@ -194,23 +191,22 @@ static void lists_are_oldest_first_without_inactive_ones(void **state)
         request.now_ms = FIXTURE_NOW_MS + 3 - (int64_t)i;
         ids[i] = fixture_create(fixture, &request).id;
     }
-    assert_done(fixture,
-                subscription_deactivate(fixture->catalog, fixture->organization_id, fixture->app_id,
-                                        slice_text(ids[1]), FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, ids[1], FIXTURE_NOW_MS);
     struct subscription *list = NULL;
     size_t count = 0;
     const char *app_ids[] = {NULL, fixture->app_id};
     for (size_t i = 0; i < ARRAY_COUNT(app_ids); i++) {
-        assert_done(fixture,
-                    subscription_list(fixture->catalog, fixture->organization_id, app_ids[i],
-                                      &fixture->arena, &list, &count, &fixture->err));
+        const struct subscription_scope scope = {fixture->organization_id, app_ids[i], true};
+        assert_done(fixture, subscription_list(fixture->catalog, &scope, &fixture->arena, &list,
+                                               &count, &fixture->err));
         assert_int_equal(count, 2);
         assert_string_equal(list[0].id, ids[2]);
         assert_string_equal(list[1].id, ids[0]);
         assert_string_equal(list[1].report.fields[0], "name");
     }
-    assert_done(fixture, subscription_list(fixture->catalog, fixture->organization_id, "1",
-                                           &fixture->arena, &list, &count, &fixture->err));
+    const struct subscription_scope nobody = {fixture->organization_id, "1", true};
+    assert_done(fixture, subscription_list(fixture->catalog, &nobody, &fixture->arena, &list,
+                                           &count, &fixture->err));
     assert_int_equal(count, 0);
 }
 
@@ -258,9 +254,7 @@ static void nothing_is_made_after_deactivation(void **state)
     assert_true(fixture_claim(fixture, &done));
     fixture_succeed(fixture, &done, 3);
     assert_true(fixture_claim(fixture, &running));
-    assert_done(fixture,
-                subscription_deactivate(fixture->catalog, fixture->organization_id, fixture->app_id,
-                                        slice_text(id), FIXTURE_HOUR(12), &fixture->err));
+    fixture_deactivate(fixture, id, FIXTURE_HOUR(12));
     const struct subscription ended = get(fixture, id);
     assert_int_equal(ended.status, SUBSCRIPTION_INACTIVE);
     assert_int_equal(ended.deactivated_at_ms, FIXTURE_HOUR(12));
@@ -293,15 +287,15 @@ static void nothing_is_made_after_deactivation(void **state)
                    job_retry(fixture->catalog, fixture->organization_id, slice_text(jobs[2].id),
                              FIXTURE_NOW_MS, &fixture->arena, &job, &fixture->err),
                    ERR_CONFLICT);
+    const struct subscription_scope scope = fixture_scope(fixture);
     assert_refused(fixture,
-                   subscription_deactivate(fixture->catalog, fixture->organization_id,
-                                           fixture->app_id, slice_text(id), FIXTURE_NOW_MS,
+                   subscription_deactivate(fixture->catalog, &scope, slice_text(id), FIXTURE_NOW_MS,
                                            &fixture->err),
                    ERR_NOT_FOUND);
     // Found by id nevertheless.
     struct subscription got;
-    assert_done(fixture, subscription_get(fixture->catalog, fixture->organization_id, NULL,
-                                          slice_text(id), &fixture->arena, &got, &fixture->err));
+    assert_done(fixture, subscription_get(fixture->catalog, &scope, slice_text(id), &fixture->arena,
+                                          &got, &fixture->err));
 }
 
 static void a_job_that_fails_after_deactivation_is_not_tried_again(void **state)
@@ -309,8 +303,7 @@ static void a_job_that_fails_after_deactivation_is_not_tried_again(void **state)
     struct fixture *fixture = *state;
     const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
     const struct job job = fixture_run_hour(fixture, id, FIXTURE_HOUR(5));
-    assert_done(fixture, subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                                 slice_text(id), FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, id, FIXTURE_NOW_MS);
     const struct job_claim claim = fixture_claim_of(&job);
     assert_done(fixture, job_fail(fixture->catalog, &claim, "bucket is busy", FIXTURE_NOW_MS,
                                   FIXTURE_NOW_MS + 1000, &fixture->err));
@@ -326,8 +319,7 @@ static void thousands_of_pending_jobs_are_canceled(void **state)
     assert_int_equal(
         fixture_backfill(fixture, id, FIXTURE_HOUR(0) - 1200 * CIVIL_HOUR_MS, FIXTURE_HOUR(0)),
         1200);
-    assert_done(fixture, subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                                 slice_text(id), FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, id, FIXTURE_NOW_MS);
     size_t count = 0;
     const struct job *jobs = fixture_ledger(fixture, id, &count);
     assert_int_equal(count, 1200);
@@ -340,9 +332,7 @@ static void deactivating_a_pending_one_cancels_its_sample(void **state)
     struct fixture *fixture = *state;
     const struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, "name");
     const struct subscription made = fixture_create(fixture, &request);
-    assert_done(fixture,
-                subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                        slice_text(made.id), FIXTURE_NOW_MS, &fixture->err));
+    fixture_deactivate(fixture, made.id, FIXTURE_NOW_MS);
     struct job job;
     assert_false(fixture_claim(fixture, &job));
     assert_int_equal(get(fixture, made.id).status, SUBSCRIPTION_INACTIVE);
@@ -383,8 +373,7 @@ static void intervals_join_live_windows_and_backfills(void **state)
     assert_intervals(fixture, id, expected, 1);
     // After deactivation: up to the last window that got its job.
     assert_int_equal(fixture_schedule(fixture, FIXTURE_HOUR(12) + FIXTURE_GRACE_MS, 500), 2);
-    assert_done(fixture, subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                                 slice_text(id), FIXTURE_HOUR(20), &fixture->err));
+    fixture_deactivate(fixture, id, FIXTURE_HOUR(20));
     expected[0].end_ms = FIXTURE_HOUR(12);
     assert_intervals(fixture, id, expected, 1);
 }
@@ -399,9 +388,7 @@ static void one_that_never_was_active_has_no_intervals(void **state)
     assert_done(fixture,
                 subscription_settle(fixture->catalog, made.id, false, "no", &fixture->err));
     assert_intervals(fixture, made.id, NULL, 0);
-    assert_done(fixture,
-                subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                        slice_text(made.id), FIXTURE_HOUR(20), &fixture->err));
+    fixture_deactivate(fixture, made.id, FIXTURE_HOUR(20));
     assert_intervals(fixture, made.id, NULL, 0);
     assert_intervals(fixture, "none", NULL, 0);
 }
