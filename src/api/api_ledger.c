@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The ledger: every window that a subscription has had since it is active, computed from its
-// intervals and never from the jobs that happen to exist, with what became of it. A window without
-// a job is thereby seen.
+// The ledger: every window that a subscription has had since it is active, computed and never taken
+// from the jobs that happen to exist (catalog/subscription_windows.h), with what became of it. A
+// window without a job is thereby seen.
 #include "api/api_reply.h"
 #include "api/api_write.h"
 #include "base/civil.h"
 #include "base/mem.h"
+#include "catalog/subscription_windows.h"
 
 #define API_LEDGER_WINDOWS_MAX INT64_C(10000) // per reply
 #define API_LEDGER_CHUNK       INT64_C(256)   // windows whose jobs are in memory at a time
@@ -13,15 +14,20 @@
 struct api_ledger {
     struct api_call *call;
     struct subscription subscription;
-    struct subscription_interval *intervals; // clipped to what was asked, on window edges
-    size_t interval_count;
-    int64_t step_ms; // length of a window
+    struct subscription_stretch *stretches; // clipped to what was asked, on window edges
+    size_t stretch_count;
+    struct subscription_pauses pauses;
     bool only_gaps;
     int64_t skip_count; // windows left out at the front
     int64_t written_count;
 };
 
-static const char *api_window_state(const struct api_ledger *ledger, int64_t start_ms,
+struct api_window {
+    int64_t start_ms;
+    int64_t end_ms;
+};
+
+static const char *api_window_state(const struct api_ledger *ledger, struct api_window window,
                                     const struct job *last)
 {
     if (last != NULL) {
@@ -37,13 +43,15 @@ static const char *api_window_state(const struct api_ledger *ledger, int64_t sta
             return "FAILED";
         }
     }
-    if (start_ms + ledger->step_ms > ledger->call->now_ms)
+    if (window.end_ms > ledger->call->now_ms)
         return "OPEN";
+    if (subscription_pauses_leave_out(&ledger->pauses, window.end_ms))
+        return "PAUSED";
     const struct subscription *subscription = &ledger->subscription;
     const bool is_scheduled = subscription->status == SUBSCRIPTION_PENDING ||
                               subscription->status == SUBSCRIPTION_ACTIVE;
     // The scheduler makes these next, oldest first.
-    if (is_scheduled && start_ms >= subscription->scheduled_to_ms)
+    if (is_scheduled && window.start_ms >= subscription->scheduled_to_ms)
         return "PENDING";
     return "MISSING";
 }
@@ -66,21 +74,21 @@ static void api_write_ledger_job(struct json_text *json, const struct job *job)
     json_text_close(json, '}');
 }
 
-static void api_write_window(struct api_ledger *ledger, int64_t start_ms, const struct job *jobs,
-                             size_t count)
+static void api_write_window(struct api_ledger *ledger, struct api_window window,
+                             const struct job *jobs, size_t count)
 {
     const struct job *last = NULL;
     for (size_t i = 0; i < count; i++) {
         if (api_is_shown(&jobs[i]))
             last = &jobs[i];
     }
-    const char *state = api_window_state(ledger, start_ms, last);
+    const char *state = api_window_state(ledger, window, last);
     if (ledger->only_gaps && (strcmp(state, "SUCCEEDED") == 0 || strcmp(state, "OPEN") == 0))
         return;
     struct json_text *json = &ledger->call->json;
     json_text_open(json, '{');
-    api_write_time(json, "start_date", start_ms);
-    api_write_time(json, "end_date", start_ms + ledger->step_ms);
+    api_write_time(json, "start_date", window.start_ms);
+    api_write_time(json, "end_date", window.end_ms);
     json_text_member_text(json, "state", state);
     json_text_key(json, "jobs");
     json_text_open(json, '[');
@@ -93,46 +101,50 @@ static void api_write_window(struct api_ledger *ledger, int64_t start_ms, const 
     ledger->written_count++;
 }
 
-// [start, end) holds at most API_LEDGER_CHUNK windows.
-static bool api_write_chunk(struct api_ledger *ledger, int64_t start_ms, int64_t end_ms,
+// At most API_LEDGER_CHUNK windows.
+static bool api_write_chunk(struct api_ledger *ledger, const struct subscription_stretch *chunk,
                             struct err *err)
 {
+    const int64_t step_ms = cadence_ms(chunk->cadence);
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
     struct job *jobs = NULL;
     size_t count = 0;
-    TRY(job_ledger(ledger->call->catalog, ledger->subscription.id, start_ms, end_ms, &arena, &jobs,
-                   &count, err));
+    TRY(job_ledger(ledger->call->catalog, ledger->subscription.id, chunk->start_ms, chunk->end_ms,
+                   &arena, &jobs, &count, err));
     size_t next = 0;
-    for (int64_t at_ms = start_ms; at_ms < end_ms; at_ms += ledger->step_ms) {
+    for (int64_t at_ms = chunk->start_ms; at_ms < chunk->end_ms; at_ms += step_ms) {
         while (next < count && jobs[next].start_ms < at_ms)
             next++;
         size_t last = next;
         while (last < count && jobs[last].start_ms == at_ms)
             last++;
         if (ledger->written_count < API_LEDGER_WINDOWS_MAX)
-            api_write_window(ledger, at_ms, jobs + next, last - next);
+            api_write_window(ledger, (struct api_window){at_ms, at_ms + step_ms}, jobs + next,
+                             last - next);
         next = last;
     }
     return true;
 }
 
-static bool api_write_interval(struct api_ledger *ledger, struct subscription_interval interval,
-                               struct err *err)
+static bool api_write_stretch(struct api_ledger *ledger, struct subscription_stretch stretch,
+                              struct err *err)
 {
-    const int64_t window_count = (interval.end_ms - interval.start_ms) / ledger->step_ms;
+    const int64_t step_ms = cadence_ms(stretch.cadence);
+    const int64_t window_count = (stretch.end_ms - stretch.start_ms) / step_ms;
     if (ledger->skip_count >= window_count) {
         ledger->skip_count -= window_count;
         return true;
     }
-    int64_t at_ms = interval.start_ms + ledger->skip_count * ledger->step_ms;
+    stretch.start_ms += ledger->skip_count * step_ms;
     ledger->skip_count = 0;
-    const int64_t chunk_ms = API_LEDGER_CHUNK * ledger->step_ms;
-    while (at_ms < interval.end_ms && ledger->written_count < API_LEDGER_WINDOWS_MAX) {
-        const int64_t end_ms = interval.end_ms - at_ms > chunk_ms ? at_ms + chunk_ms
-                                                                  : interval.end_ms;
-        TRY(api_write_chunk(ledger, at_ms, end_ms, err));
-        at_ms = end_ms;
+    const int64_t chunk_ms = API_LEDGER_CHUNK * step_ms;
+    while (stretch.start_ms < stretch.end_ms && ledger->written_count < API_LEDGER_WINDOWS_MAX) {
+        struct subscription_stretch chunk = stretch;
+        if (chunk.end_ms - chunk.start_ms > chunk_ms)
+            chunk.end_ms = chunk.start_ms + chunk_ms;
+        TRY(api_write_chunk(ledger, &chunk, err));
+        stretch.start_ms = chunk.end_ms;
     }
     return true;
 }
@@ -154,24 +166,24 @@ static bool api_date_parameter(struct api_call *call, const char *name, int64_t 
     return api_refuse(call, err, 400, "Invalid date");
 }
 
-// Cuts the intervals to [from, to) and to the window that is open now; returns the count of
+// Cuts the stretches to [from, to) and to the window that is open now; returns the count of
 // windows.
-static int64_t api_clip_intervals(struct api_ledger *ledger, int64_t from_ms, int64_t to_ms)
+static int64_t api_clip_stretches(struct api_ledger *ledger, int64_t from_ms, int64_t to_ms)
 {
-    const enum cadence cadence = ledger->subscription.report.cadence;
-    const int64_t open_end_ms = window_start_of(cadence, ledger->call->now_ms) + ledger->step_ms;
-    if (to_ms > open_end_ms)
-        to_ms = open_end_ms;
     int64_t window_count = 0;
-    for (size_t i = 0; i < ledger->interval_count; i++) {
-        struct subscription_interval *interval = &ledger->intervals[i];
-        const int64_t start_ms = interval->start_ms > from_ms ? interval->start_ms : from_ms;
-        const int64_t end_ms = interval->end_ms < to_ms ? interval->end_ms : to_ms;
-        interval->start_ms = api_edge_from(cadence, start_ms);
-        interval->end_ms = api_edge_from(cadence, end_ms);
-        if (interval->end_ms < interval->start_ms)
-            interval->end_ms = interval->start_ms;
-        window_count += (interval->end_ms - interval->start_ms) / ledger->step_ms;
+    for (size_t i = 0; i < ledger->stretch_count; i++) {
+        struct subscription_stretch *stretch = &ledger->stretches[i];
+        const enum cadence cadence = stretch->cadence;
+        const int64_t step_ms = cadence_ms(cadence);
+        const int64_t open_end_ms = window_start_of(cadence, ledger->call->now_ms) + step_ms;
+        const int64_t until_ms = to_ms < open_end_ms ? to_ms : open_end_ms;
+        const int64_t start_ms = stretch->start_ms > from_ms ? stretch->start_ms : from_ms;
+        const int64_t end_ms = stretch->end_ms < until_ms ? stretch->end_ms : until_ms;
+        stretch->start_ms = api_edge_from(cadence, start_ms);
+        stretch->end_ms = api_edge_from(cadence, end_ms);
+        if (stretch->end_ms < stretch->start_ms)
+            stretch->end_ms = stretch->start_ms;
+        window_count += (stretch->end_ms - stretch->start_ms) / step_ms;
     }
     return window_count;
 }
@@ -187,10 +199,11 @@ static bool api_open_ledger(struct api_ledger *ledger, struct err *err)
     const struct subscription_scope scope = api_call_scope(call);
     TRY(subscription_get(call->catalog, &scope, call->match.params[0], call->arena,
                          &ledger->subscription, err));
-    TRY(subscription_intervals(call->catalog, ledger->subscription.id, call->arena,
-                               &ledger->intervals, &ledger->interval_count, err));
-    ledger->step_ms = cadence_ms(ledger->subscription.report.cadence);
-    const int64_t window_count = api_clip_intervals(ledger, from_ms == unset ? 0 : from_ms,
+    TRY(subscription_stretches(call->catalog, ledger->subscription.id, call->arena,
+                               &ledger->stretches, &ledger->stretch_count, err));
+    TRY(subscription_get_pauses(call->catalog, ledger->subscription.id, call->arena,
+                                &ledger->pauses, err));
+    const int64_t window_count = api_clip_stretches(ledger, from_ms == unset ? 0 : from_ms,
                                                     to_ms == unset ? INT64_MAX : to_ms);
     // Without a start the newest windows are what is asked for; gaps are looked for from the
     // oldest.
@@ -204,8 +217,8 @@ static bool api_write_ledger(struct api_call *call, bool only_gaps, struct err *
     struct api_ledger ledger = {.call = call, .only_gaps = only_gaps};
     TRY(api_open_ledger(&ledger, err));
     json_text_open(&call->json, '[');
-    for (size_t i = 0; i < ledger.interval_count; i++)
-        TRY(api_write_interval(&ledger, ledger.intervals[i], err));
+    for (size_t i = 0; i < ledger.stretch_count; i++)
+        TRY(api_write_stretch(&ledger, ledger.stretches[i], err));
     json_text_close(&call->json, ']');
     return true;
 }

@@ -79,7 +79,8 @@ struct job {
 
 // Inserts the jobs of at most `limit` live windows that closed (window end + grace <= now) of
 // ACTIVE subscriptions, oldest first, fair over subscriptions. *ret_count: windows that were gone
-// through (a backfill may have made a job before); when it is `limit`, call again.
+// through (a backfill may have made a job before, or a pause leave it out); when it is `limit`,
+// call again.
 struct job_schedule_request {
     int64_t now_ms;
     int64_t hourly_grace_ms;
@@ -98,9 +99,10 @@ NODISCARD bool job_schedule_late(struct catalog *catalog, int64_t now_ms, int64_
                                  int64_t limit, int64_t *ret_count, struct err *err);
 
 // [start, end) on window edges and closed (INVALID with a text for the client), at most 10,000
-// windows. Several transactions of 500 windows, each of which adds its windows to the active set;
-// idempotent. *ret_created counts the windows that had no job yet. CONFLICT when the subscription
-// is FAILED or INACTIVE, NOT_FOUND when it is unknown.
+// windows, each by the version that it belongs to. Several transactions of 500 windows, each of
+// which adds its windows to the active set, also those that a pause has left out; idempotent.
+// *ret_created counts the windows that had no job yet. CONFLICT when the subscription is FAILED or
+// INACTIVE, NOT_FOUND when it is unknown.
 NODISCARD bool job_backfill(struct catalog *catalog, const char *subscription_id, int64_t start_ms,
                             int64_t end_ms, int64_t now_ms, int64_t *ret_window_count,
                             int64_t *ret_created_count, struct err *err);

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making jobs: live windows that closed, backfills, retries, and the bounds that they wait for.
-// Late revisions are in jobs_late.c.
+// Making jobs: live windows that closed, retries, and the bounds that they wait for. Backfills are
+// in jobs_backfill.c, late revisions in jobs_late.c.
 // Upholds INV-9, INV-10 (docs/invariants.md).
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
-
-enum job_backfill_limits {
-    JOB_BACKFILL_WINDOWS_MAX = 10000,
-};
 
 // --- Live windows
 
@@ -19,7 +15,9 @@ struct job_due {
     int64_t version;
     int64_t topic_id;
     enum cadence cadence;
-    int64_t end_ms; // of the next window to make
+    int64_t end_ms;            // of the next window to make
+    bool is_left_out;          // a pause takes it
+    enum cadence next_cadence; // of the window after it
 };
 
 // Subscriptions with a closed window that has no job, the oldest window first, each once.
@@ -36,7 +34,11 @@ static bool job_find_due(struct catalog *catalog, const struct job_schedule_requ
     TRY(db_query(
         catalog->db,
         "SELECT due.id, due.organization_id, nullif(due.app_id, ''), v.version, v.topic_id,"
-        " due.cadence, due.next_end_ms FROM"
+        " due.cadence, due.next_end_ms,"
+        " EXISTS (SELECT 1 FROM subscription_pauses p WHERE p.subscription_id = due.id"
+        "  AND p.from_ms < due.next_end_ms AND p.to_ms >= due.next_end_ms),"
+        " (SELECT n.cadence FROM subscription_versions n WHERE n.subscription_id = due.id"
+        "  AND n.from_ms <= due.next_end_ms ORDER BY n.version DESC LIMIT 1) FROM"
         " (SELECT * FROM (SELECT * FROM subscriptions WHERE status = 1 AND cadence = 0"
         "   AND next_end_ms <= $1 ORDER BY next_end_ms LIMIT $3) AS hourly"
         "  UNION ALL"
@@ -57,6 +59,8 @@ static bool job_find_due(struct catalog *catalog, const struct job_schedule_requ
         due->topic_id = db_rows_int64(rows, 4);
         due->cadence = (enum cadence)db_rows_int64(rows, 5);
         due->end_ms = db_rows_int64(rows, 6);
+        due->is_left_out = db_rows_int64(rows, 7) != 0;
+        due->next_cadence = (enum cadence)db_rows_int64(rows, 8);
     }
     TRY(err->kind == ERR_NONE);
     *ret_due = list.items;
@@ -82,11 +86,14 @@ static bool job_make_due(struct catalog *catalog, const struct job_key *key,
         .now_ms = now_ms,
     };
     bool is_created = false; // false: a backfill was first
-    TRY(job_insert(catalog, key, &row, &is_created, err));
+    if (!due->is_left_out)
+        TRY(job_insert(catalog, key, &row, &is_created, err));
     const struct db_value values[] = {db_text(due->subscription_id), db_int64(due->end_ms),
-                                      db_int64(due->end_ms + cadence_ms(due->cadence))};
+                                      db_int64(due->end_ms + cadence_ms(due->next_cadence)),
+                                      db_int64((int64_t)due->next_cadence)};
     return db_exec(catalog->db,
-                   "UPDATE subscriptions SET scheduled_to_ms = $2, next_end_ms = $3 WHERE id = $1",
+                   "UPDATE subscriptions SET scheduled_to_ms = $2, next_end_ms = $3, cadence = $4"
+                   " WHERE id = $1",
                    values, ARRAY_COUNT(values), NULL, err);
 }
 
@@ -134,146 +141,6 @@ bool job_schedule_live(struct catalog *catalog, const struct job_schedule_reques
     if (due_count > 0)
         TRY(catalog_run(catalog, job_schedule_live_body, &scheduling, err));
     *ret_count = scheduling.count;
-    return true;
-}
-
-// --- Backfill
-
-struct job_backfilling {
-    const char *subscription_id;
-    int64_t start_ms; // of this transaction
-    int64_t end_ms;
-    int64_t now_ms;
-    int64_t created_count;
-};
-
-// Adds [start, end) to the stretches that were filled; those that touch become one, so that calls
-// made again and again leave one row.
-static bool job_backfill_record(struct catalog *catalog, const struct job_backfilling *backfilling,
-                                struct err *err)
-{
-    const struct db_value values[] = {db_text(backfilling->subscription_id),
-                                      db_int64(backfilling->start_ms),
-                                      db_int64(backfilling->end_ms)};
-    struct db_value merged[] = {values[0], values[1], values[2]};
-    {
-        struct db_rows *rows CLEANUP(db_rows_close) = NULL;
-        bool found = false;
-        TRY(catalog_query_row(catalog,
-                              "SELECT coalesce(min(start_ms), $2), coalesce(max(end_ms), $3)"
-                              " FROM backfills"
-                              " WHERE subscription_id = $1 AND start_ms <= $3 AND end_ms >= $2",
-                              values, ARRAY_COUNT(values), &rows, &found, err));
-        ASSERT(found);
-        if (db_rows_int64(rows, 0) < backfilling->start_ms)
-            merged[1] = db_int64(db_rows_int64(rows, 0));
-        if (db_rows_int64(rows, 1) > backfilling->end_ms)
-            merged[2] = db_int64(db_rows_int64(rows, 1));
-    }
-    TRY(db_exec(catalog->db,
-                "DELETE FROM backfills"
-                " WHERE subscription_id = $1 AND start_ms <= $3 AND end_ms >= $2",
-                values, ARRAY_COUNT(values), NULL, err));
-    return db_exec(catalog->db,
-                   "INSERT INTO backfills(subscription_id, start_ms, end_ms) VALUES($1, $2, $3)",
-                   merged, ARRAY_COUNT(merged), NULL, err);
-}
-
-// What the jobs of a backfill have in common. CONFLICT when the subscription takes no more jobs.
-static bool job_backfill_row(struct catalog *catalog, const struct job_backfilling *backfilling,
-                             struct arena *arena, struct job_row *ret_row,
-                             enum cadence *ret_cadence, struct err *err)
-{
-    const struct db_value values[] = {db_text(backfilling->subscription_id)};
-    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
-    bool found = false;
-    TRY(catalog_query_row(catalog,
-                          "SELECT s.organization_id, nullif(s.app_id, ''), v.version, v.topic_id,"
-                          " v.cadence, s.status"
-                          " FROM subscriptions s JOIN subscription_versions v"
-                          " ON v.subscription_id = s.id AND v.version = s.version"
-                          " WHERE s.id = $1 AND s.kind = 0",
-                          values, ARRAY_COUNT(values), &rows, &found, err));
-    if (!found)
-        return err_set(err, ERR_NOT_FOUND, "Subscription not found");
-    const int64_t status = db_rows_int64(rows, 5);
-    if (status != SUBSCRIPTION_PENDING && status != SUBSCRIPTION_ACTIVE)
-        return err_set(err, ERR_CONFLICT, "Subscription is not active");
-    *ret_cadence = (enum cadence)db_rows_int64(rows, 4);
-    *ret_row = (struct job_row){
-        .subscription_id = backfilling->subscription_id,
-        .organization_id = catalog_row_text(rows, 0, arena),
-        .app_id = catalog_row_text(rows, 1, arena),
-        .subscription_version = db_rows_int64(rows, 2),
-        .topic_id = db_rows_int64(rows, 3),
-        .kind = JOB_BACKFILL,
-        .priority = JOB_PRIORITY_BACKFILL,
-        .is_visible = true,
-        .bound_seq = -1,
-        .now_ms = backfilling->now_ms,
-    };
-    return true;
-}
-
-static bool job_backfill_body(struct catalog *catalog, void *context, struct err *err)
-{
-    struct job_backfilling *backfilling = context;
-    struct arena arena CLEANUP(arena_clear);
-    arena_init(&arena);
-    struct job_key key;
-    struct job_row row = {0};
-    enum cadence cadence = CADENCE_HOURLY;
-    TRY(job_backfill_row(catalog, backfilling, &arena, &row, &cadence, err));
-    TRY(job_key_load(catalog, &key, err));
-    TRY(job_backfill_record(catalog, backfilling, err));
-    backfilling->created_count = 0;
-    for (int64_t start_ms = backfilling->start_ms; start_ms < backfilling->end_ms;
-         start_ms += cadence_ms(cadence)) {
-        bool is_created = false;
-        row.start_ms = start_ms;
-        row.end_ms = start_ms + cadence_ms(cadence);
-        TRY(job_insert(catalog, &key, &row, &is_created, err));
-        backfilling->created_count += is_created ? 1 : 0;
-    }
-    return true;
-}
-
-static bool job_backfill_check(enum cadence cadence, int64_t start_ms, int64_t end_ms,
-                               int64_t now_ms, struct err *err)
-{
-    if (start_ms >= end_ms)
-        return err_set(err, ERR_INVALID, "start_date must be before end_date");
-    if (!window_is_edge(cadence, start_ms) || !window_is_edge(cadence, end_ms))
-        return err_set(err, ERR_INVALID, "start_date and end_date must be on window edges (%s)",
-                       cadence_name(cadence));
-    if (end_ms > now_ms)
-        return err_set(err, ERR_INVALID, "Window not closed yet");
-    if ((end_ms - start_ms) / cadence_ms(cadence) > JOB_BACKFILL_WINDOWS_MAX)
-        return err_set(err, ERR_INVALID, "Too many windows: at most %d", JOB_BACKFILL_WINDOWS_MAX);
-    return true;
-}
-
-bool job_backfill(struct catalog *catalog, const char *subscription_id, int64_t start_ms,
-                  int64_t end_ms, int64_t now_ms, int64_t *ret_window_count,
-                  int64_t *ret_created_count, struct err *err)
-{
-    struct arena arena CLEANUP(arena_clear);
-    arena_init(&arena);
-    struct job_backfilling backfilling = {.subscription_id = subscription_id, .now_ms = now_ms};
-    struct job_row row = {0};
-    enum cadence cadence = CADENCE_HOURLY;
-    TRY(job_backfill_row(catalog, &backfilling, &arena, &row, &cadence, err));
-    TRY(job_backfill_check(cadence, start_ms, end_ms, now_ms, err));
-    const int64_t step_ms = JOB_ROWS_PER_TRANSACTION * cadence_ms(cadence);
-    int64_t created_count = 0;
-    for (int64_t from_ms = start_ms; from_ms < end_ms; from_ms += step_ms) {
-        backfilling.start_ms = from_ms;
-        backfilling.end_ms = end_ms - from_ms > step_ms ? from_ms + step_ms : end_ms;
-        TRY(catalog_run(catalog, job_backfill_body, &backfilling, err));
-        created_count += backfilling.created_count;
-    }
-    *ret_window_count = (end_ms - start_ms) / cadence_ms(cadence);
-    *ret_created_count = created_count;
     return true;
 }
 
@@ -346,6 +213,13 @@ static bool job_retry_body(struct catalog *catalog, void *context, struct err *e
     ASSERT(is_created); // it was the last revision, in this transaction
     char id[CATALOG_UUID_CHARS + 1];
     job_make_id(&key, &row, id);
+    const struct audit_change change = {
+        .organization_id = failed.organization_id,
+        .action = "job.retry",
+        .object_id = id,
+        .details = arena_format(retrying->arena, "{\"failed_job_id\":\"%s\"}", failed.id),
+    };
+    TRY(audit_record(catalog, &change, err));
     return job_read(catalog, id, retrying->arena, retrying->job, err);
 }
 

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
 #include "catalog/leases.h"
+#include "catalog/subscriptions_internal.h"
 
 // Far above what an API body of at most 64 KiB grows to when its filter is kept with types as well.
 #define SUBSCRIPTION_TEXT_BYTES_MAX ((size_t)16 << 20)
@@ -82,17 +83,73 @@ static bool subscription_read_row(const struct db_rows *rows, struct arena *aren
     return true;
 }
 
-static bool subscription_not_found(struct err *err)
+bool subscription_set_not_found(struct err *err)
 {
     return err_set(err, ERR_NOT_FOUND, "Subscription not found");
 }
 
+bool subscription_is_live(enum subscription_status status)
+{
+    return status == SUBSCRIPTION_PENDING || status == SUBSCRIPTION_ACTIVE;
+}
+
 // --- Making
+
+bool subscription_texts_init(struct subscription_texts *texts, const struct report *report,
+                             struct err *err)
+{
+    buf_init(&texts->document, SUBSCRIPTION_TEXT_BYTES_MAX);
+    buf_init(&texts->duplicate_key, SUBSCRIPTION_TEXT_BYTES_MAX);
+    report_store(report, &texts->document);
+    report_append_duplicate_key(report, &texts->duplicate_key);
+    TRY(buf_check(&texts->document, err));
+    return buf_check(&texts->duplicate_key, err);
+}
+
+void subscription_texts_clear(struct subscription_texts *texts)
+{
+    buf_clear(&texts->document);
+    buf_clear(&texts->duplicate_key);
+}
+
+bool subscription_check_duplicate(struct catalog *catalog,
+                                  const struct subscription_duplicate *duplicate, struct err *err)
+{
+    const struct db_value values[] = {db_text(duplicate->organization_id),
+                                      db_text(duplicate->app_id), db_slice(duplicate->key),
+                                      db_text(duplicate->id)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    bool found = false;
+    TRY(catalog_query_row(catalog,
+                          "SELECT id FROM subscriptions WHERE organization_id = $1"
+                          " AND app_id = coalesce($2, '') AND kind = 0 AND status IN (0, 1)"
+                          " AND duplicate_key = $3 AND id <> coalesce($4, '')"
+                          " ORDER BY created_at_ms, id",
+                          values, ARRAY_COUNT(values), &rows, &found, err));
+    if (!found)
+        return true;
+    const struct slice id = db_rows_text(rows, 0);
+    return err_set(err, ERR_CONFLICT, "Duplicate of subscription %.*s", (int)id.size_bytes,
+                   slice_chars(id));
+}
+
+bool subscription_insert_version(struct catalog *catalog,
+                                 const struct subscription_version_row *row, struct err *err)
+{
+    const struct db_value values[] = {
+        db_text(row->subscription_id),   db_int64(row->version),  db_int64(row->from_ms),
+        db_int64((int64_t)row->cadence), db_int64(row->topic_id), db_slice(row->document),
+        db_int64(row->now_ms),
+    };
+    return db_exec(catalog->db,
+                   "INSERT INTO subscription_versions(subscription_id, version, from_ms, cadence,"
+                   " topic_id, report, created_at_ms) VALUES($1, $2, $3, $4, $5, $6, $7)",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
 
 struct subscription_creation {
     const struct subscription_request *request;
-    struct buf document;
-    struct buf duplicate_key;
+    const struct subscription_texts *texts;
     char id[CATALOG_UUID_CHARS + 1];
     int64_t live_from_ms;
 };
@@ -115,42 +172,16 @@ static bool subscription_check_limit(struct catalog *catalog,
     return true;
 }
 
-static bool subscription_check_duplicate(struct catalog *catalog,
-                                         const struct subscription_creation *creation,
-                                         struct err *err)
+static bool subscription_check_new(struct catalog *catalog,
+                                   const struct subscription_creation *creation, struct err *err)
 {
-    const struct db_value values[] = {db_text(creation->request->organization_id),
-                                      db_text(creation->request->app_id),
-                                      db_slice(buf_slice(&creation->duplicate_key))};
-    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
-    bool found = false;
-    TRY(catalog_query_row(catalog,
-                          "SELECT id FROM subscriptions WHERE organization_id = $1"
-                          " AND app_id = coalesce($2, '') AND kind = 0 AND status IN (0, 1)"
-                          " AND duplicate_key = $3 ORDER BY created_at_ms, id",
-                          values, ARRAY_COUNT(values), &rows, &found, err));
-    if (!found)
-        return true;
-    const struct slice id = db_rows_text(rows, 0);
-    return err_set(err, ERR_CONFLICT, "Duplicate of subscription %.*s", (int)id.size_bytes,
-                   slice_chars(id));
-}
-
-// The first version is also for the windows before it, which a backfill may ask for.
-static bool subscription_insert_version(struct catalog *catalog,
-                                        const struct subscription_creation *creation,
-                                        struct err *err)
-{
-    const struct subscription_request *request = creation->request;
-    const struct db_value values[] = {
-        db_text(creation->id),       db_int64((int64_t)request->report->cadence),
-        db_int64(request->topic_id), db_slice(buf_slice(&creation->document)),
-        db_int64(request->now_ms),
+    const struct subscription_duplicate duplicate = {
+        .organization_id = creation->request->organization_id,
+        .app_id = creation->request->app_id,
+        .key = buf_slice(&creation->texts->duplicate_key),
     };
-    return db_exec(catalog->db,
-                   "INSERT INTO subscription_versions(subscription_id, version, from_ms, cadence,"
-                   " topic_id, report, created_at_ms) VALUES($1, 1, 0, $2, $3, $4, $5)",
-                   values, ARRAY_COUNT(values), NULL, err);
+    TRY(subscription_check_limit(catalog, creation->request, err));
+    return subscription_check_duplicate(catalog, &duplicate, err);
 }
 
 static bool subscription_insert(struct catalog *catalog,
@@ -162,7 +193,7 @@ static bool subscription_insert(struct catalog *catalog,
         db_text(creation->id),
         db_text(request->organization_id),
         db_text(request->app_id),
-        db_slice(buf_slice(&creation->duplicate_key)),
+        db_slice(buf_slice(&creation->texts->duplicate_key)),
         db_int64((int64_t)cadence),
         db_int64(request->now_ms),
         db_int64(creation->live_from_ms),
@@ -173,7 +204,16 @@ static bool subscription_insert(struct catalog *catalog,
                 " duplicate_key, cadence, created_at_ms, live_from_ms, scheduled_to_ms,"
                 " next_end_ms) VALUES($1, $2, coalesce($3, ''), 1, 0, $4, $5, $6, $7, $7, $8)",
                 values, ARRAY_COUNT(values), NULL, err));
-    return subscription_insert_version(catalog, creation, err);
+    // The first version is also for the windows before it, which a backfill may ask for.
+    const struct subscription_version_row row = {
+        .subscription_id = creation->id,
+        .version = 1,
+        .cadence = cadence,
+        .topic_id = request->topic_id,
+        .document = buf_slice(&creation->texts->document),
+        .now_ms = request->now_ms,
+    };
+    return subscription_insert_version(catalog, &row, err);
 }
 
 // Its bound is 0: it reads what is sealed when it is claimed.
@@ -208,8 +248,7 @@ static bool subscription_insert_sample(struct catalog *catalog,
 static bool subscription_create_body(struct catalog *catalog, void *context, struct err *err)
 {
     const struct subscription_creation *creation = context;
-    TRY(subscription_check_limit(catalog, creation->request, err));
-    TRY(subscription_check_duplicate(catalog, creation, err));
+    TRY(subscription_check_new(catalog, creation, err));
     TRY(subscription_insert(catalog, creation, err));
     TRY(subscription_insert_sample(catalog, creation, err));
     const struct audit_change change = {
@@ -221,26 +260,15 @@ static bool subscription_create_body(struct catalog *catalog, void *context, str
     return audit_record(catalog, &change, err);
 }
 
-static void subscription_creation_clear(struct subscription_creation *creation)
-{
-    buf_clear(&creation->document);
-    buf_clear(&creation->duplicate_key);
-}
-
 bool subscription_create(struct catalog *catalog, const struct subscription_request *request,
                          struct arena *arena, struct subscription *ret_subscription,
                          struct err *err)
 {
     ASSERT(request->limit >= 0);
-    struct subscription_creation creation CLEANUP(subscription_creation_clear) = {0};
-    creation.request = request;
+    struct subscription_texts texts CLEANUP(subscription_texts_clear) = {0};
+    TRY(subscription_texts_init(&texts, request->report, err));
+    struct subscription_creation creation = {.request = request, .texts = &texts};
     creation.live_from_ms = window_first_ending_after(request->report->cadence, request->now_ms);
-    buf_init(&creation.document, SUBSCRIPTION_TEXT_BYTES_MAX);
-    buf_init(&creation.duplicate_key, SUBSCRIPTION_TEXT_BYTES_MAX);
-    report_store(request->report, &creation.document);
-    report_append_duplicate_key(request->report, &creation.duplicate_key);
-    TRY(buf_check(&creation.document, err));
-    TRY(buf_check(&creation.duplicate_key, err));
     catalog_new_uuid(rng_system(), creation.id);
     TRY(catalog_run(catalog, subscription_create_body, &creation, err));
     return subscription_get_any(catalog, creation.id, 0, arena, ret_subscription, err);
@@ -262,7 +290,7 @@ bool subscription_get(struct catalog *catalog, const struct subscription_scope *
                           " WHERE s.id = $1 AND " SUBSCRIPTION_IS_IN_SCOPE,
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
-        return subscription_not_found(err);
+        return subscription_set_not_found(err);
     return subscription_read_row(rows, arena, ret_subscription, err);
 }
 
@@ -281,7 +309,7 @@ bool subscription_get_any(struct catalog *catalog, const char *id, int64_t versi
                           " WHERE s.id = $1",
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
-        return subscription_not_found(err);
+        return subscription_set_not_found(err);
     return subscription_read_row(rows, arena, ret_subscription, err);
 }
 
@@ -349,7 +377,7 @@ static bool subscription_deactivate_body(struct catalog *catalog, void *context,
                 " WHERE s.id = $1 AND s.status <> 3 AND " SUBSCRIPTION_IS_IN_SCOPE,
                 values, ARRAY_COUNT(values), &changed, err));
     if (changed == 0)
-        return subscription_not_found(err);
+        return subscription_set_not_found(err);
     TRY(subscription_record_end(catalog, scope->organization_id, ending->id, err));
     return subscription_cancel_body(catalog, context, err);
 }
@@ -430,7 +458,7 @@ static bool subscription_settle_body(struct catalog *catalog, void *context, str
     TRY(catalog_query_int64(catalog, "SELECT count(*) FROM subscriptions WHERE id = $1", values,
                             ARRAY_COUNT(values), &count, err));
     if (count == 0)
-        return subscription_not_found(err);
+        return subscription_set_not_found(err);
     return subscription_settle_pending(catalog, settlement->id, settlement->is_active,
                                        settlement->reason, err);
 }
@@ -441,41 +469,4 @@ bool subscription_settle(struct catalog *catalog, const char *id, bool is_active
     ASSERT(is_active || reason != NULL);
     struct subscription_settlement settlement = {id, is_active, reason};
     return catalog_run(catalog, subscription_settle_body, &settlement, err);
-}
-
-// --- Intervals
-
-// The live interval of an INACTIVE subscription ends with the last window that got its job: nothing
-// is made after deactivation, so nothing later can be missing. One statement, one view.
-bool subscription_intervals(struct catalog *catalog, const char *id, struct arena *arena,
-                            struct subscription_interval **ret_intervals, size_t *ret_count,
-                            struct err *err)
-{
-    const struct db_value values[] = {db_text(id), db_int64(INT64_MAX)};
-    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
-    TRY(db_query(catalog->db,
-                 "SELECT live_from_ms AS start_ms,"
-                 " CASE status WHEN 3 THEN scheduled_to_ms ELSE $2 END AS end_ms"
-                 " FROM subscriptions WHERE id = $1 AND status <> 2"
-                 " UNION ALL SELECT start_ms, end_ms FROM backfills WHERE subscription_id = $1"
-                 " ORDER BY start_ms, end_ms",
-                 values, ARRAY_COUNT(values), &rows, err));
-    struct catalog_list list = {0};
-    struct subscription_interval *last = NULL;
-    while (db_rows_next(rows, err)) {
-        const int64_t start_ms = db_rows_int64(rows, 0);
-        const int64_t end_ms = db_rows_int64(rows, 1);
-        if (start_ms >= end_ms)
-            continue;
-        if (last == NULL || start_ms > last->end_ms) {
-            last = catalog_list_add(&list, arena, sizeof *last);
-            *last = (struct subscription_interval){start_ms, end_ms};
-        } else if (end_ms > last->end_ms) {
-            last->end_ms = end_ms;
-        }
-    }
-    TRY(err->kind == ERR_NONE);
-    *ret_intervals = list.items;
-    *ret_count = list.count;
-    return true;
 }

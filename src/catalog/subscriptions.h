@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Subscriptions and the intervals in which they are active: what windows are computed from.
+// Subscriptions: made, looked at, changed, ended. Which windows they have: subscription_windows.h.
 #pragma once
 
 #include "catalog/catalog.h"
@@ -37,7 +37,7 @@ struct subscription {
     int64_t created_at_ms;
     int64_t deactivated_at_ms; // 0: not
     int64_t live_from_ms;      // start of the first regular window
-    int64_t scheduled_to_ms;   // windows that start before it have their job row
+    int64_t scheduled_to_ms;   // windows that start before it have their job row, or are left out
 };
 
 // Makes it PENDING together with its sample job (one transaction). Limit (0: none) and duplicates
@@ -76,6 +76,30 @@ NODISCARD bool subscription_list(struct catalog *catalog, const struct subscript
                                  struct arena *arena, struct subscription **ret_subscriptions,
                                  size_t *ret_count, struct err *err);
 
+// What a client changes, all of it or nothing. A report that differs from the latest version's
+// becomes the next version, for windows that start after the one that is open now; when its cadence
+// differs from that one's, after the next UTC midnight. It replaces a version that is still to
+// come. A pause leaves out the windows that end while it lasts, so also the one that is open when
+// it begins. Nothing to change is no change. NOT_FOUND; CANCELED when change_count is another one;
+// CONFLICT when it is FAILED or INACTIVE, and with "Duplicate of subscription ID".
+enum subscription_pausing {
+    SUBSCRIPTION_KEEP,
+    SUBSCRIPTION_PAUSE,
+    SUBSCRIPTION_RESUME,
+};
+struct subscription_change {
+    struct subscription_scope scope;
+    struct slice id;
+    int64_t change_count; // that it must have; -1: any
+    int64_t now_ms;
+    const struct report *report; // NULL: stays
+    int64_t topic_id;            // of the report
+    enum subscription_pausing pausing;
+};
+NODISCARD bool subscription_change(struct catalog *catalog,
+                                   const struct subscription_change *change, struct arena *arena,
+                                   struct subscription *ret_subscription, struct err *err);
+
 // INACTIVE: no windows that end later, jobs not yet claimed are canceled (FAILED, "subscription was
 // deactivated"). NOT_FOUND also when it is INACTIVE already.
 NODISCARD bool subscription_deactivate(struct catalog *catalog,
@@ -87,13 +111,3 @@ NODISCARD bool subscription_deactivate(struct catalog *catalog,
 // NOT_FOUND.
 NODISCARD bool subscription_settle(struct catalog *catalog, const char *id, bool is_active,
                                    const char *reason, struct err *err);
-
-// Stretches of time whose windows are in the active set: live ones and backfills, merged, in order.
-// After deactivation the live ones end with the last window that got its job. Unknown id: none.
-struct subscription_interval {
-    int64_t start_ms;
-    int64_t end_ms; // INT64_MAX: open
-};
-NODISCARD bool subscription_intervals(struct catalog *catalog, const char *id, struct arena *arena,
-                                      struct subscription_interval **ret_intervals,
-                                      size_t *ret_count, struct err *err);
