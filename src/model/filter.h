@@ -50,6 +50,11 @@ NODISCARD bool filter_parse(const struct json_node *node, const struct schema *s
 NODISCARD bool filter_normalize(const struct json_node *node, struct arena *arena,
                                 const char **ret_json, struct err *err);
 
+// Calls visit for each field name of the array, before it is parsed: in order, as often as it
+// stands there; none where the shape is not a filter's.
+void filter_each_name(const struct json_node *root, void (*visit)(struct slice name, void *context),
+                      void *context);
+
 // Every operator of the language: eq gt gte lt lte like between in and or not array_contains.
 bool filter_operator_is_known(struct slice name);
 

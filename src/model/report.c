@@ -3,8 +3,6 @@
 // reader serves both.
 #include "model/report.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
 #include "base/json_text.h"
 #include "base/mem.h"
@@ -217,73 +215,7 @@ bool report_parse(const struct json_node *body, struct arena *arena, struct repo
     return true;
 }
 
-// --- Against the schema.
-
-static int report_compare_names(const void *left, const void *right)
-{
-    const char *const *left_name = left;
-    const char *const *right_name = right;
-    return strcmp(*left_name, *right_name);
-}
-
-static bool report_check_duplicates(const struct report *report, struct arena *arena,
-                                    struct err *err)
-{
-    const char **sorted = arena_alloc_array(arena, report->field_count, sizeof *sorted);
-    memcpy(sorted, report->fields, report->field_count * sizeof *sorted);
-    qsort(sorted, report->field_count, sizeof *sorted, report_compare_names);
-    for (size_t i = 1; i < report->field_count; i++) {
-        if (strcmp(sorted[i - 1], sorted[i]) == 0)
-            return err_set(err, ERR_INVALID, "Duplicate field: %.200s", sorted[i]);
-    }
-    return true;
-}
-
-static bool report_check_fields(const struct report *report, const struct schema *schema,
-                                struct arena *arena, struct report_bad_fields *ret_bad_fields,
-                                struct err *err)
-{
-    if (report->wants_all)
-        return true;
-    TRY(report_check_duplicates(report, arena, err));
-    const char **bad = arena_alloc_array(arena, report->field_count, sizeof *bad);
-    size_t bad_count = 0;
-    for (size_t i = 0; i < report->field_count; i++) {
-        if (schema_find(schema, slice_text(report->fields[i])) == NULL)
-            bad[bad_count++] = report->fields[i];
-    }
-    if (bad_count == 0)
-        return true;
-    *ret_bad_fields = (struct report_bad_fields){.names = bad, .count = bad_count};
-    return schema_set_unavailable(err, slice_text(bad[0]));
-}
-
-static bool report_check_filter(const struct report *report, const struct schema *schema,
-                                struct arena *arena, const char **ret_typed, struct err *err)
-{
-    if (report->filter_json == NULL) {
-        *ret_typed = NULL;
-        return true;
-    }
-    CLEANUP(json_tree_free) struct json_tree *tree = NULL;
-    TRY(json_tree_parse(slice_text(report->filter_json), &tree, err));
-    const struct filter *filter;
-    TRY(filter_parse(json_tree_root(tree), schema, arena, &filter, err));
-    CLEANUP(buf_clear) struct buf typed;
-    buf_init(&typed, REPORT_FILTER_BYTES_MAX);
-    filter_store(filter, &typed);
-    if (typed.overflowed)
-        return err_set(err, ERR_INVALID, "Filter too complex");
-    *ret_typed = arena_copy_slice(arena, buf_slice(&typed));
-    return true;
-}
-
-bool report_check(struct report *report, const struct schema *schema, struct arena *arena,
-                  struct report_bad_fields *ret_bad_fields, struct err *err)
-{
-    TRY(report_check_fields(report, schema, arena, ret_bad_fields, err));
-    return report_check_filter(report, schema, arena, &report->filter_typed, err);
-}
+// --- Columns.
 
 size_t report_columns(const struct report *report, const struct schema *schema, struct arena *arena,
                       struct column **ret_columns)

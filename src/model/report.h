@@ -60,16 +60,22 @@ struct report {
 NODISCARD bool report_parse(const struct json_node *body, struct arena *arena,
                             struct report *ret_report, struct err *err);
 
-// Second step: fields and filter against the schema; sets filter_typed. On INVALID for unknown
-// fields, *ret_bad_fields lists every one (for the errors array of the reply, each by
-// schema_set_unavailable); it is untouched otherwise, also for "Duplicate field: x" and a bad
-// filter.
+// Second step: fields and filter against the schema; sets filter_typed, unless it is set: a filter
+// keeps the types it was written for. On INVALID for unknown fields, *ret_bad_fields lists every
+// one of both, once (for the errors array of the reply, each by schema_set_unavailable); it is
+// untouched otherwise, also for "Duplicate field: x" and a bad filter.
 struct report_bad_fields {
     const char *const *names;
     size_t count;
 };
 NODISCARD bool report_check(struct report *report, const struct schema *schema, struct arena *arena,
                             struct report_bad_fields *ret_bad_fields, struct err *err);
+
+// An edit: the members of `patch` (the body of the call: report, destination) take the place of the
+// report's own, one by one; null takes a member away, and so brings back its default. The result is
+// read as report_parse reads a body. filter_typed is kept when neither filter nor topic are edited.
+NODISCARD bool report_edit(const struct report *report, const struct json_node *patch,
+                           struct arena *arena, struct report *ret_report, struct err *err);
 
 // The documented bodies: report_write_json gives {"cadence":...,"filter":[...]} members of "report"
 // and leaves the object open for subscription_status ("filter" is [] for none); destination_json is

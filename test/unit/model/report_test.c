@@ -513,10 +513,149 @@ static void filters_are_checked_against_the_schema(void **state)
     report = parse(*state, with_report(*state, ",\"filter\":[\"eq\",\"nope\",1]"));
     assert_false(report_check(&report, install_schema(), *state, &bad, &err));
     assert_string_equal(err.message, "nope field is not available for exports");
-    assert_int_equal(bad.count, 77);
+    assert_int_equal(bad.count, 1);
+    assert_string_equal(bad.names[0], "nope");
     report = parse(*state, with_report(*state, ""));
     assert_true(report_check(&report, install_schema(), *state, &bad, &err));
     assert_null(report.filter_typed);
+}
+
+static void unknown_fields_are_named_wherever_they_stand(void **state)
+{
+    struct report_bad_fields bad = {.count = 77};
+    struct err err = {0};
+    struct report report = parse(
+        *state,
+        "{\"report\":{\"report_type\":\"eo_install\",\"report_fields\":[\"f1\",\"name\"],"
+        "\"filter\":[[\"not\",[\"or\",[\"in\",\"f2\",[\"a\",\"b\"]],[\"eq\",\"name\",\"f9\"]]],"
+        "[\"between\",\"f3\",1,2],[\"eq\",\"f1\",1],[\"huh\",\"f8\",1],[\"and\"],[],"
+        "[\"eq\",[\"f7\"],1],[\"and\",[\"and\",[\"gt\",\"f4\",3]]]]}," BRANCH "}");
+    assert_false(report_check(&report, install_schema(), *state, &bad, &err));
+    assert_string_equal(err.message, "f1 field is not available for exports");
+    static const char *const expected[] = {"f1", "f2", "f3", "f4"};
+    assert_int_equal(bad.count, ARRAY_COUNT(expected));
+    for (size_t i = 0; i < ARRAY_COUNT(expected); i++)
+        assert_string_equal(bad.names[i], expected[i]);
+    // ["all"] asks for no field by name.
+    report = parse(*state,
+                   "{\"report\":{\"report_type\":\"eo_install\",\"report_fields\":[\"all\"],"
+                   "\"filter\":[\"eq\",\"f1\",1]}," BRANCH "}");
+    assert_false(report_check(&report, install_schema(), *state, &bad, &err));
+    assert_int_equal(bad.count, 1);
+}
+
+static void the_look_for_unknown_fields_is_bounded(void **state)
+{
+    struct buf json CLEANUP(buf_clear) = {0};
+    buf_init(&json, 1 << 20);
+    buf_append_text(&json, "{\"report\":{\"report_type\":\"eo_install\",\"report_fields\":[\"f\"],"
+                           "\"filter\":[\"and\"");
+    for (int i = 0; i < 3000; i++)
+        buf_append_format(&json, ",[\"eq\",\"f%d\",1]", i);
+    buf_append_text(&json, "]}," BRANCH "}");
+    struct report_bad_fields bad = {0};
+    struct err err = {0};
+    struct report report = parse(*state, buf_text(&json));
+    assert_false(report_check(&report, install_schema(), *state, &bad, &err));
+    assert_in_range(bad.count, 1000, 1001);
+
+    buf_reset(&json);
+    buf_append_text(&json,
+                    "{\"report\":{\"report_type\":\"eo_install\",\"report_fields\":[\"name\"],"
+                    "\"filter\":");
+    for (int i = 0; i < 50; i++)
+        buf_append_text(&json, "[\"not\",");
+    buf_append_text(&json, "[\"eq\",\"f\",1]");
+    for (int i = 0; i < 50; i++)
+        buf_append_text(&json, "]");
+    buf_append_text(&json, "}," BRANCH "}");
+    report = parse(*state, buf_text(&json));
+    assert_false(report_check(&report, install_schema(), *state, &bad, &err));
+    assert_non_null(strstr(err.message, "Filter too complex"));
+}
+
+// --- Edits
+
+static struct report edit(struct arena *arena, const struct report *report, const char *patch)
+{
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
+    struct report edited = {0};
+    struct err err = {0};
+    assert_true(json_tree_parse(slice_text(patch), &tree, &err));
+    if (!report_edit(report, json_tree_root(tree), arena, &edited, &err))
+        fail_msg("%s: %s", patch, err.message);
+    return edited;
+}
+
+static void assert_edit_refused(struct arena *arena, const struct report *report, const char *patch,
+                                const char *message)
+{
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
+    struct report edited;
+    struct err err = {0};
+    assert_true(json_tree_parse(slice_text(patch), &tree, &err));
+    assert_false(report_edit(report, json_tree_root(tree), arena, &edited, &err));
+    assert_int_equal(err.kind, ERR_INVALID);
+    assert_string_equal(err.message, message);
+}
+
+static void an_edit_takes_members_one_by_one(void **state)
+{
+    const struct report first = parse(
+        *state,
+        "{\"report\":{\"cadence\":\"daily\",\"response_format\":\"json\",\"report_type\":"
+        "\"eo_install\",\"report_fields\":[\"name\"],\"filter\":[\"eq\",\"name\",\"A\"]},"
+        "\"destination\":{\"subscription_type\":\"cloud\",\"cloud\":\"gcs\",\"bucket\":\"old\","
+        "\"prefix\":\"p\",\"resource_access_id\":\"a@b.iam.gserviceaccount.com\"}}");
+    const struct report other = edit(*state, &first,
+                                     "{\"report\":{\"report_fields\":[\"id\",\"name\"],\"x\":1},"
+                                     "\"destination\":{\"bucket\":\"new\"},\"more\":[]}");
+    assert_int_equal(other.cadence, CADENCE_DAILY);
+    assert_int_equal(other.format, REPORT_JSON);
+    assert_int_equal(other.field_count, 2);
+    assert_string_equal(other.fields[0], "id");
+    assert_string_equal(other.filter_json, "[\"eq\",\"name\",\"A\"]");
+    assert_string_equal(other.destination_json,
+                        "{\"subscription_type\":\"cloud\",\"cloud\":\"gcs\",\"bucket\":\"new\","
+                        "\"prefix\":\"p\",\"resource_access_id\":\"a@b.iam.gserviceaccount.com\"}");
+    // null brings the default back; an object that is null is not there.
+    const struct report plain =
+        edit(*state, &other,
+             "{\"report\":{\"cadence\":null,\"response_format\":null,\"filter\":null},"
+             "\"destination\":null}");
+    assert_int_equal(plain.cadence, CADENCE_HOURLY);
+    assert_int_equal(plain.format, REPORT_CSV);
+    assert_null(plain.filter_json);
+    assert_int_equal(plain.destination, REPORT_CLOUD);
+    assert_int_equal(
+        edit(*state, &other, "{\"destination\":{\"subscription_type\":\"branch\"}}").destination,
+        REPORT_BRANCH);
+    assert_edit_refused(*state, &first, "{\"report\":{\"report_type\":null}}",
+                        "Missing required field: report.report_type");
+    assert_edit_refused(*state, &first, "{\"report\":[]}", "Invalid type: object expected");
+    assert_edit_refused(*state, &first, "{\"destination\":5}", "Invalid type: object expected");
+    assert_edit_refused(*state, &first, "{\"report\":{\"cadence\":\"weekly\"}}", "Invalid cadence");
+}
+
+static void an_edit_keeps_the_types_of_the_filter(void **state)
+{
+    struct report_bad_fields bad = {0};
+    struct err err = {0};
+    struct report first =
+        parse(*state, with_report(*state, ",\"filter\":[\"eq\",\"attributed\",\"true\"]"));
+    assert_true(report_check(&first, install_schema(), *state, &bad, &err));
+    // The field has got another type, or has gone, since the filter was written.
+    first.filter_typed = "[\"eq\",{\"f\":\"gone\",\"t\":\"long\"},1]";
+    first.filter_json = "[\"eq\",\"gone\",1]";
+    struct report other = edit(*state, &first, "{\"report\":{\"report_fields\":[\"id\"]}}");
+    assert_true(report_check(&other, install_schema(), *state, &bad, &err));
+    assert_string_equal(other.filter_typed, first.filter_typed);
+    other = edit(*state, &first, "{\"report\":{\"report_type\":\"eo_open\"}}");
+    assert_false(report_check(&other, install_schema(), *state, &bad, &err));
+    other = edit(*state, &first, "{\"report\":{\"filter\":[\"eq\",\"attributed\",false]}}");
+    assert_true(report_check(&other, install_schema(), *state, &bad, &err));
+    assert_string_equal(other.filter_typed,
+                        "[\"eq\",{\"f\":\"attributed\",\"t\":\"boolean\"},false]");
 }
 
 static void columns_follow_the_request(void **state)
@@ -684,6 +823,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(recipients_are_kept_once, setup, teardown),
         cmocka_unit_test_setup_teardown(fields_are_checked_against_the_schema, setup, teardown),
         cmocka_unit_test_setup_teardown(filters_are_checked_against_the_schema, setup, teardown),
+        cmocka_unit_test_setup_teardown(unknown_fields_are_named_wherever_they_stand, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(the_look_for_unknown_fields_is_bounded, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_edit_takes_members_one_by_one, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_edit_keeps_the_types_of_the_filter, setup, teardown),
         cmocka_unit_test_setup_teardown(columns_follow_the_request, setup, teardown),
         cmocka_unit_test_setup_teardown(documents_come_back, setup, teardown),
         cmocka_unit_test_setup_teardown(members_are_echoed, setup, teardown),
