@@ -206,12 +206,9 @@ static bool api_scope_app(struct api_call *call, struct slice app_id, struct err
     return true;
 }
 
-static bool api_scope_branch(struct api_call *call, struct err *err)
+bool api_scope_to(struct api_call *call, struct slice app_id, struct slice organization_id,
+                  struct err *err)
 {
-    struct slice app_id;
-    struct slice organization_id;
-    TRY(api_call_query(call, "app_id", &app_id, err));
-    TRY(api_call_query(call, "organization_id", &organization_id, err));
     if (slice_is_empty(app_id) && slice_is_empty(organization_id))
         return api_refuse(call, err, 400, "Missing required parameter: app_id");
     if (call->identity.organization_id == NULL)
@@ -219,10 +216,25 @@ static bool api_scope_branch(struct api_call *call, struct err *err)
     if (!slice_is_empty(organization_id) &&
         !slice_equal_text(organization_id, call->identity.organization_id))
         return api_refuse_scope(call, err);
+    call->is_scoped = true;
     if (!slice_is_empty(app_id))
         return api_scope_app(call, app_id, err);
     call->app_id = call->identity.app_id;
     return true;
+}
+
+static bool api_scope_branch(struct api_call *call, struct err *err)
+{
+    struct slice app_id;
+    struct slice organization_id;
+    TRY(api_call_query(call, "app_id", &app_id, err));
+    TRY(api_call_query(call, "organization_id", &organization_id, err));
+    const bool is_unsaid = slice_is_empty(app_id) && slice_is_empty(organization_id);
+    if (is_unsaid && api_access_of(call) == API_ACCESS_SUBSCRIBE) { // the body may say it
+        call->app_id = call->identity.app_id;
+        return true;
+    }
+    return api_scope_to(call, app_id, organization_id, err);
 }
 
 static bool api_scope_native(struct api_call *call, struct err *err)
@@ -230,7 +242,12 @@ static bool api_scope_native(struct api_call *call, struct err *err)
     if (call->identity.organization_id == NULL)
         return api_refuse_permission(call, err);
     struct slice app_id;
+    struct slice organization_id;
     TRY(api_call_query(call, "app_id", &app_id, err));
+    TRY(api_call_query(call, "organization_id", &organization_id, err));
+    if (!slice_is_empty(organization_id) &&
+        !slice_equal_text(organization_id, call->identity.organization_id))
+        return api_refuse_scope(call, err);
     if (!slice_is_empty(app_id))
         return api_scope_app(call, app_id, err);
     call->app_id = call->identity.app_id;

@@ -22,6 +22,11 @@ NODISCARD bool api_credentials_token(const struct api_credentials *credentials,
 // Sets call->identity and call->app_id by the rules of the route's access.
 NODISCARD bool api_authenticate(struct api_call *call, struct err *err);
 
+// The same for what a body names, where the query may leave it out (call->is_scoped is false).
+// "Missing required parameter: app_id" when both are empty.
+NODISCARD bool api_scope_to(struct api_call *call, struct slice app_id,
+                            struct slice organization_id, struct err *err);
+
 static inline bool api_may(const struct api_call *call, unsigned permissions)
 {
     return (call->identity.permissions & permissions) != 0;

@@ -20,7 +20,8 @@ void api_stage_etag(struct api_call *call, const char *etag)
         call->status = 304;
 }
 
-bool api_check_if_match(struct api_call *call, const char *etag, struct err *err)
+bool api_check_if_match(struct api_call *call, const char *etag, const char *message,
+                        struct err *err)
 {
     size_t count = 0;
     const struct slice list = http_header(call->request, "If-Match", &count);
@@ -28,5 +29,5 @@ bool api_check_if_match(struct api_call *call, const char *etag, struct err *err
         return api_refuse(call, err, 400, "Duplicate header: if-match");
     if (count == 0 || api_etag_list_has_strong(list, etag))
         return true;
-    return api_refuse(call, err, 412, "Precondition failed");
+    return api_refuse(call, err, 412, "%s", message);
 }

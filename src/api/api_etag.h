@@ -8,5 +8,6 @@
 // becomes a 304.
 void api_stage_etag(struct api_call *call, const char *etag);
 
-// Before a change: 412 "Precondition failed" when If-Match is there and has not the tag.
-NODISCARD bool api_check_if_match(struct api_call *call, const char *etag, struct err *err);
+// Before a change: 412 with the message when If-Match is there and has not the tag.
+NODISCARD bool api_check_if_match(struct api_call *call, const char *etag, const char *message,
+                                  struct err *err);

@@ -61,6 +61,7 @@ struct api_call {
     struct api_handle handle; // where catalog is from; goes back to the pool
     struct tenant_identity identity;
     const char *app_id;         // what the call may see; NULL: all apps of the organization
+    bool is_scoped;             // the query says what it is about; only subscribe may leave it out
     struct catalog_actor actor; // whom its changes are written down for; set by authentication
     struct buf body;
     struct json_tree *tree; // of the body
@@ -120,6 +121,10 @@ bool api_subscription_get(struct api_call *call, struct err *err);
 bool api_subscription_delete(struct api_call *call, struct err *err);
 bool api_subscription_list(struct api_call *call, struct err *err);
 bool api_subscription_external_id(struct api_call *call, struct err *err);
+bool api_subscription_edit(struct api_call *call, struct err *err);
+bool api_subscription_pause(struct api_call *call, struct err *err);
+bool api_subscription_resume(struct api_call *call, struct err *err);
+bool api_subscription_versions(struct api_call *call, struct err *err);
 bool api_subscription_backfill(struct api_call *call, struct err *err);
 bool api_job_list(struct api_call *call, struct err *err);
 bool api_job_get(struct api_call *call, struct err *err);

@@ -2,14 +2,15 @@
 // The ledger: every window that a subscription has had since it is active, computed and never taken
 // from the jobs that happen to exist (catalog/subscription_windows.h), with what became of it. A
 // window without a job is thereby seen.
+#include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"
 #include "base/civil.h"
 #include "base/mem.h"
 #include "catalog/subscription_windows.h"
 
-#define API_LEDGER_WINDOWS_MAX INT64_C(10000) // per reply
-#define API_LEDGER_CHUNK       INT64_C(256)   // windows whose jobs are in memory at a time
+#define API_LEDGER_WINDOWS_MAX ((int64_t)API_PAGE_MAX) // per reply
+#define API_LEDGER_CHUNK       INT64_C(256)            // windows whose jobs are in memory at a time
 
 struct api_ledger {
     struct api_call *call;
@@ -19,7 +20,7 @@ struct api_ledger {
     struct subscription_pauses pauses;
     bool only_gaps;
     int64_t skip_count; // windows left out at the front
-    int64_t written_count;
+    struct api_page page;
 };
 
 struct api_window {
@@ -85,6 +86,8 @@ static void api_write_window(struct api_ledger *ledger, struct api_window window
     const char *state = api_window_state(ledger, window, last);
     if (ledger->only_gaps && (strcmp(state, "SUCCEEDED") == 0 || strcmp(state, "OPEN") == 0))
         return;
+    if (!api_page_takes(&ledger->page, (struct api_place){.number = window.start_ms}))
+        return;
     struct json_text *json = &ledger->call->json;
     json_text_open(json, '{');
     api_write_time(json, "start_date", window.start_ms);
@@ -98,7 +101,6 @@ static void api_write_window(struct api_ledger *ledger, struct api_window window
     }
     json_text_close(json, ']');
     json_text_close(json, '}');
-    ledger->written_count++;
 }
 
 // At most API_LEDGER_CHUNK windows.
@@ -119,9 +121,8 @@ static bool api_write_chunk(struct api_ledger *ledger, const struct subscription
         size_t last = next;
         while (last < count && jobs[last].start_ms == at_ms)
             last++;
-        if (ledger->written_count < API_LEDGER_WINDOWS_MAX)
-            api_write_window(ledger, (struct api_window){at_ms, at_ms + step_ms}, jobs + next,
-                             last - next);
+        api_write_window(ledger, (struct api_window){at_ms, at_ms + step_ms}, jobs + next,
+                         last - next);
         next = last;
     }
     return true;
@@ -139,7 +140,7 @@ static bool api_write_stretch(struct api_ledger *ledger, struct subscription_str
     stretch.start_ms += ledger->skip_count * step_ms;
     ledger->skip_count = 0;
     const int64_t chunk_ms = API_LEDGER_CHUNK * step_ms;
-    while (stretch.start_ms < stretch.end_ms && ledger->written_count < API_LEDGER_WINDOWS_MAX) {
+    while (stretch.start_ms < stretch.end_ms && !api_page_is_over(&ledger->page)) {
         struct subscription_stretch chunk = stretch;
         if (chunk.end_ms - chunk.start_ms > chunk_ms)
             chunk.end_ms = chunk.start_ms + chunk_ms;
@@ -196,6 +197,7 @@ static bool api_open_ledger(struct api_ledger *ledger, struct err *err)
     int64_t to_ms = unset;
     TRY(api_date_parameter(call, "start_date", &from_ms, err));
     TRY(api_date_parameter(call, "end_date", &to_ms, err));
+    TRY(api_page_open(call, API_PAGE_ASCENDING, &ledger->page, err));
     const struct subscription_scope scope = api_call_scope(call);
     TRY(subscription_get(call->catalog, &scope, call->match.params[0], call->arena,
                          &ledger->subscription, err));
@@ -203,11 +205,15 @@ static bool api_open_ledger(struct api_ledger *ledger, struct err *err)
                                &ledger->stretches, &ledger->stretch_count, err));
     TRY(subscription_get_pauses(call->catalog, ledger->subscription.id, call->arena,
                                 &ledger->pauses, err));
-    const int64_t window_count = api_clip_stretches(ledger, from_ms == unset ? 0 : from_ms,
+    const bool is_from_oldest = from_ms != unset || ledger->only_gaps || ledger->page.has_limit;
+    from_ms = from_ms == unset ? 0 : from_ms;
+    if (ledger->page.has_start && ledger->page.start.number > from_ms)
+        from_ms = ledger->page.start.number;
+    const int64_t window_count = api_clip_stretches(ledger, from_ms,
                                                     to_ms == unset ? INT64_MAX : to_ms);
     // Without a start the newest windows are what is asked for; gaps are looked for from the
-    // oldest.
-    if (from_ms == unset && !ledger->only_gaps && window_count > API_LEDGER_WINDOWS_MAX)
+    // oldest, and pages begin there.
+    if (!is_from_oldest && window_count > API_LEDGER_WINDOWS_MAX)
         ledger->skip_count = window_count - API_LEDGER_WINDOWS_MAX;
     return true;
 }
@@ -220,6 +226,7 @@ static bool api_write_ledger(struct api_call *call, bool only_gaps, struct err *
     for (size_t i = 0; i < ledger.stretch_count; i++)
         TRY(api_write_stretch(&ledger, ledger.stretches[i], err));
     json_text_close(&call->json, ']');
+    api_page_close(&ledger.page);
     return true;
 }
 

@@ -35,9 +35,9 @@ static const char *api_job_state_at(size_t index)
 
 static const char *api_subscription_status_at(size_t index)
 {
-    return index <= SUBSCRIPTION_INACTIVE
-               ? subscription_status_name((enum subscription_status)index)
-               : NULL;
+    if (index <= SUBSCRIPTION_INACTIVE)
+        return subscription_status_name((enum subscription_status)index);
+    return index == SUBSCRIPTION_INACTIVE + 1 ? "PAUSED" : NULL;
 }
 
 static const char *api_cloud_at(size_t index)

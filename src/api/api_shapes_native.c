@@ -68,8 +68,58 @@ static const struct api_member api_topic_line[] = {
 // --- Subscriptions and jobs
 
 static const struct api_member api_native_subscription[] = {
-    {"app_id", "id", NULL},       {"version", "positive", NULL},
-    {"created_at", "time", NULL}, {"deactivated_at?", "time", NULL},
+    {"app_id", "id?", "null: all apps of the organization"},
+    {"organization_id", "id", NULL},
+    {"version", "positive", "The latest; report and destination are its own"},
+    {"paused", "boolean", NULL},
+    {"created_at", "time", NULL},
+    {"deactivated_at?", "time", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_report_edit[] = {
+    {"report_type?", "ReportType", NULL},
+    {"report_fields?", "text[]", NULL},
+    {"cadence?", "Cadence?", "Another one acts at the next midnight of UTC"},
+    {"response_format?", "ReportFormat?", NULL},
+    {"response_format_compression?", "ReportCompression?", NULL},
+    {"filter?", "Filter", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_destination_edit[] = {
+    {"subscription_type?", "DestinationType", NULL},
+    {"cloud?", "Cloud", NULL},
+    {"bucket?", "string", NULL},
+    {"prefix?", "string?", NULL},
+    {"resource_access_id?", "string", NULL},
+    {"recipient_emails?", "string[]", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_subscription_edit_request[] = {
+    {"report?", "ReportEdit?", "Members to change; null brings a default back"},
+    {"destination?", "DestinationEdit?", "Members to change"},
+    {"paused?", "boolean?", "true: pause, false: resume"},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_plain_report[] = {
+    {"cadence", "Cadence", NULL},
+    {"response_format", "ReportFormat", NULL},
+    {"response_format_compression", "ReportCompression", NULL},
+    {"report_type", "TopicName", NULL},
+    {"report_fields", "string[]", NULL},
+    {"filter", "Filter", "[] for none"},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_subscription_version[] = {
+    {"version", "positive", "Numbers of versions that never acted are left out"},
+    {"from", "time?", "For windows that start then or later; null: the first"},
+    {"created_at", "time", NULL},
+    {"report", "PlainReport", NULL},
+    {"destination", "Destination", NULL},
     {NULL, NULL, NULL},
 };
 
@@ -99,7 +149,7 @@ static const struct api_member api_window[] = {
 };
 
 static const struct api_member api_native_job[] = {
-    {"subscription_id", "uuid", NULL}, {"app_id", "id", NULL}, {"created_at", "time", NULL},
+    {"subscription_id", "uuid", NULL}, {"app_id", "id?", NULL}, {"created_at", "time", NULL},
     {"finished_at?", "time", NULL},    {NULL, NULL, NULL},
 };
 
@@ -149,6 +199,15 @@ const struct api_shape api_shapes_native[] = {
      .doc = "A subscription with what Branch's calls leave out",
      .base = "Subscription",
      .members = api_native_subscription},
+    {.name = "ReportEdit", .doc = "Members of a report", .members = api_report_edit},
+    {.name = "DestinationEdit", .doc = "Members of a destination", .members = api_destination_edit},
+    {.name = "SubscriptionEdit",
+     .doc = "What to change; one of its members is needed",
+     .members = api_subscription_edit_request},
+    {.name = "PlainReport", .doc = "A report of a version", .members = api_plain_report},
+    {.name = "SubscriptionVersion",
+     .doc = "A report and the windows it is for",
+     .members = api_subscription_version},
     {.name = "BackfillRequest", .doc = "A range of windows", .members = api_backfill_request},
     {.name = "Backfilled", .doc = "Windows that have jobs now", .members = api_backfilled},
     {.name = "WindowJob", .doc = "A revision of a window", .members = api_window_job},

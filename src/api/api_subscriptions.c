@@ -1,19 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls about existing subscriptions, of both surfaces.
-#include "api/api_internal.h"
+// Calls about existing subscriptions, of both surfaces. Edits are in api_subscription_edit.c.
+#include "api/api_subscriptions.h"
+
+#include <inttypes.h>
+
+#include "api/api_etag.h"
+#include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"
 #include "base/civil.h"
+#include "catalog/subscription_windows.h"
+
+#define API_VERSIONS_MAX 1000 // the newest ones are listed
 
 static bool api_is_native(const struct api_call *call)
 {
     return call->match.route->access == API_ACCESS_NATIVE;
 }
 
-static void api_write_subscription(const struct api_call *call, struct json_text *json,
-                                   const struct subscription *subscription)
+const char *api_subscription_status(const struct subscription *subscription)
 {
-    const char *status = subscription_status_name(subscription->status);
+    // While the sample runs, whether it will ever be active comes first.
+    if (subscription->is_paused && subscription->status == SUBSCRIPTION_ACTIVE)
+        return "PAUSED";
+    return subscription_status_name(subscription->status);
+}
+
+// --- Bodies
+
+static void api_write_subscription(struct api_call *call, const struct subscription *subscription)
+{
+    struct json_text *json = &call->json;
+    const char *status = api_subscription_status(subscription);
     json_text_open(json, '{');
     json_text_member_text(json, "subscription_id", subscription->id);
     json_text_member_text(json, "status", status);
@@ -28,7 +46,9 @@ static void api_write_subscription(const struct api_call *call, struct json_text
     json_text_raw(json, slice_text(subscription->report.destination_json));
     if (api_is_native(call)) {
         json_text_member_text(json, "app_id", subscription->app_id);
+        json_text_member_text(json, "organization_id", subscription->organization_id);
         json_text_member_int64(json, "version", subscription->version);
+        json_text_member_bool(json, "paused", subscription->is_paused);
         api_write_time(json, "created_at", subscription->created_at_ms);
         if (subscription->deactivated_at_ms != 0)
             api_write_time(json, "deactivated_at", subscription->deactivated_at_ms);
@@ -36,8 +56,36 @@ static void api_write_subscription(const struct api_call *call, struct json_text
     json_text_close(json, '}');
 }
 
-static bool api_find_subscription(struct api_call *call, struct subscription *ret_subscription,
-                                  struct err *err)
+// Changes with every change that a client makes, and with what became of the sample.
+static const char *api_subscription_tag(const struct api_call *call,
+                                        const struct subscription *subscription)
+{
+    return arena_format(call->arena, "\"%" PRId64 "-%s\"", subscription->change_count,
+                        api_subscription_status(subscription));
+}
+
+void api_stage_subscription(struct api_call *call, const struct subscription *subscription)
+{
+    api_write_subscription(call, subscription);
+    if (api_is_native(call))
+        api_stage_etag(call, api_subscription_tag(call, subscription));
+}
+
+bool api_check_subscription_match(struct api_call *call, const struct subscription *subscription,
+                                  bool *ret_is_conditional, struct err *err)
+{
+    size_t count = 0;
+    (void)http_header(call->request, "If-Match", &count);
+    TRY(api_check_if_match(call, api_subscription_tag(call, subscription),
+                           "Subscription was changed by another request", err));
+    *ret_is_conditional = count > 0;
+    return true;
+}
+
+// --- Reading
+
+bool api_find_subscription(struct api_call *call, struct subscription *ret_subscription,
+                           struct err *err)
 {
     const struct subscription_scope scope = api_call_scope(call);
     TRY(api_call_catalog(call, err));
@@ -48,8 +96,11 @@ static bool api_find_subscription(struct api_call *call, struct subscription *re
 bool api_subscription_get(struct api_call *call, struct err *err)
 {
     struct subscription subscription = {0};
+    bool is_conditional = false;
     TRY(api_find_subscription(call, &subscription, err));
-    api_write_subscription(call, &call->json, &subscription);
+    if (api_is_native(call))
+        TRY(api_check_subscription_match(call, &subscription, &is_conditional, err));
+    api_stage_subscription(call, &subscription);
     return true;
 }
 
@@ -57,15 +108,56 @@ bool api_subscription_list(struct api_call *call, struct err *err)
 {
     struct subscription *subscriptions = NULL;
     size_t count = 0;
+    struct api_page page;
     const struct subscription_scope scope = api_call_scope(call);
+    TRY(api_page_open(call, API_PAGE_ASCENDING, &page, err));
     TRY(api_call_catalog(call, err));
     TRY(subscription_list(call->catalog, &scope, call->arena, &subscriptions, &count, err));
     json_text_open(&call->json, '[');
+    for (size_t i = 0; i < count; i++) {
+        const struct api_place place = {subscriptions[i].created_at_ms, subscriptions[i].id};
+        if (api_page_takes(&page, place))
+            api_write_subscription(call, &subscriptions[i]);
+    }
+    json_text_close(&call->json, ']');
+    api_page_close(&page);
+    return true;
+}
+
+static void api_write_version(struct json_text *json, const struct subscription_version *version)
+{
+    json_text_open(json, '{');
+    json_text_member_int64(json, "version", version->version);
+    if (version->from_ms == 0)
+        json_text_member_text(json, "from", NULL);
+    else
+        api_write_time(json, "from", version->from_ms);
+    api_write_time(json, "created_at", version->created_at_ms);
+    json_text_key(json, "report");
+    json_text_open(json, '{');
+    report_write_members(&version->report, json);
+    json_text_close(json, '}');
+    json_text_key(json, "destination");
+    json_text_raw(json, slice_text(version->report.destination_json));
+    json_text_close(json, '}');
+}
+
+bool api_subscription_versions(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    struct subscription_version *versions = NULL;
+    size_t count = 0;
+    TRY(api_find_subscription(call, &subscription, err));
+    TRY(subscription_versions(call->catalog, subscription.id, API_VERSIONS_MAX, call->arena,
+                              &versions, &count, err));
+    json_text_open(&call->json, '[');
     for (size_t i = 0; i < count; i++)
-        api_write_subscription(call, &call->json, &subscriptions[i]);
+        api_write_version(&call->json, &versions[i]);
     json_text_close(&call->json, ']');
     return true;
 }
+
+// --- Ending
 
 bool api_subscription_delete(struct api_call *call, struct err *err)
 {
