@@ -2,26 +2,9 @@
 // Calls about jobs. The Branch surface asks below a subscription, the native one by job id alone.
 #include <inttypes.h>
 
+#include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"
-#include "base/number.h"
-
-#define API_JOBS_LIMIT_MAX 10000 // also what a list without limit is cut to
-
-static bool api_limit_parameter(struct api_call *call, size_t *ret_limit, struct err *err)
-{
-    size_t count = 0;
-    struct slice text;
-    (void)http_query(call->request, "limit", &count);
-    if (count == 0)
-        return true;
-    int64_t limit = 0;
-    TRY(api_call_query(call, "limit", &text, err));
-    if (!number_parse_int64(text, &limit) || limit < 1 || limit > API_JOBS_LIMIT_MAX)
-        return api_refuse(call, err, 400, "Invalid parameter: limit");
-    *ret_limit = (size_t)limit;
-    return true;
-}
 
 static bool api_is_hosted(const struct subscription *subscription)
 {
@@ -40,36 +23,53 @@ static bool api_job_subscription(struct api_call *call, struct subscription *ret
 // Signed URLs are minted for a second of time, so within it a list is the same until something
 // changes. Parts are separated by what no id has; the path's part comes last, since it may hold
 // anything.
-static struct slice api_list_key(const struct api_call *call, size_t limit)
+static struct slice api_list_key(const struct api_call *call, const struct api_page *page)
 {
     const struct slice id = call->match.params[0];
     const char *app_id = call->app_id == NULL ? "" : call->app_id;
     return slice_text(arena_format(call->arena, "jobs\n%s\n%s\n%zu\n%" PRId64 "\n%.*s",
-                                   call->identity.key_id, app_id, limit, call->now_ms / 1000,
+                                   call->identity.key_id, app_id, page->limit, call->now_ms / 1000,
                                    (int)id.size_bytes, slice_chars(id)));
 }
 
-bool api_job_list(struct api_call *call, struct err *err)
+static struct api_place api_place_of_job(const struct api_call *call, const struct job *job)
+{
+    return (struct api_place){job->start_ms,
+                              arena_format(call->arena, "%010" PRId64, job->revision)};
+}
+
+static bool api_write_jobs(struct api_call *call, struct api_page *page, struct err *err)
 {
     struct subscription subscription = {0};
     struct job *jobs = NULL;
     size_t count = 0;
-    size_t limit = API_JOBS_LIMIT_MAX;
-    struct slice known;
-    TRY(api_limit_parameter(call, &limit, err));
-    const struct slice key = api_list_key(call, limit);
-    if (api_memo_find(call->handle.memo, key, &known)) {
-        json_text_raw(&call->json, known);
-        return true;
-    }
     TRY(api_job_subscription(call, &subscription, err));
     const int64_t since_ms = call->now_ms - call->api->config.settings.export_retention_ms;
     TRY(job_list(call->catalog, subscription.id, since_ms, call->arena, &jobs, &count, err));
     json_text_open(&call->json, '[');
-    for (size_t i = 0; i < count && i < limit; i++)
-        api_write_job(call, &jobs[i], api_is_hosted(&subscription));
+    for (size_t i = 0; i < count && !api_page_is_over(page); i++) {
+        if (api_page_takes(page, api_place_of_job(call, &jobs[i])))
+            api_write_job(call, &jobs[i], api_is_hosted(&subscription));
+    }
     json_text_close(&call->json, ']');
-    api_memo_add(call->handle.memo, key, buf_slice(&call->reply));
+    api_page_close(page);
+    return true;
+}
+
+// Only lists that fit into one page are kept: others have a Link besides.
+bool api_job_list(struct api_call *call, struct err *err)
+{
+    struct api_page page;
+    struct slice known;
+    TRY(api_page_open(call, API_PAGE_DESCENDING, &page, err));
+    const struct slice key = api_list_key(call, &page);
+    if (!page.has_start && api_memo_find(call->handle.memo, key, &known)) {
+        json_text_raw(&call->json, known);
+        return true;
+    }
+    TRY(api_write_jobs(call, &page, err));
+    if (!page.has_start && !page.has_more)
+        api_memo_add(call->handle.memo, key, buf_slice(&call->reply));
     return true;
 }
 
