@@ -1,27 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // The audit log, for operators.
 #include "api/api_admin.h"
+#include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"
 #include "base/number.h"
 
-#define API_AUDIT_LIMIT_DEFAULT INT64_C(100)
-#define API_AUDIT_LIMIT_MAX     INT64_C(10000)
+#define API_AUDIT_LIMIT_DEFAULT ((size_t)100)
 
-// A parameter from 1 to max; *ret_number stays when it is absent.
-static bool api_number_query(struct api_call *call, const char *name, int64_t max,
-                             int64_t *ret_number, struct err *err)
+static bool api_before_query(struct api_call *call, int64_t *ret_id, struct err *err)
 {
     size_t count = 0;
     struct slice text;
-    int64_t number = 0;
-    (void)http_query(call->request, name, &count);
+    int64_t id = 0;
+    (void)http_query(call->request, "before", &count);
     if (count == 0)
         return true;
-    TRY(api_call_query(call, name, &text, err));
-    if (!number_parse_int64(text, &number) || number < 1 || number > max)
-        return api_refuse(call, err, 400, "Invalid parameter: %s", name);
-    *ret_number = number;
+    TRY(api_call_query(call, "before", &text, err));
+    if (!number_parse_int64(text, &id) || id < 1)
+        return api_refuse(call, err, 400, "Invalid parameter: before");
+    *ret_id = id;
     return true;
 }
 
@@ -47,16 +45,25 @@ static void api_write_entry(struct json_text *json, const struct audit_entry *en
 
 bool api_admin_audit_list(struct api_call *call, struct err *err)
 {
-    struct audit_query query = {.limit = API_AUDIT_LIMIT_DEFAULT};
+    struct audit_query query = {0};
     struct audit_entry *entries = NULL;
+    struct api_page page;
     size_t count = 0;
-    TRY(api_number_query(call, "limit", API_AUDIT_LIMIT_MAX, &query.limit, err));
-    TRY(api_number_query(call, "before", INT64_MAX, &query.before_id, err));
+    TRY(api_page_open(call, API_PAGE_DESCENDING, &page, err));
+    TRY(api_before_query(call, &query.before_id, err));
     TRY(api_admin_organization_query(call, &query.organization_id, err));
+    if (!page.has_limit) // the log has no end
+        page.limit = API_AUDIT_LIMIT_DEFAULT;
+    if (page.has_start && (query.before_id == 0 || page.start.number < query.before_id))
+        query.before_id = page.start.number;
+    query.limit = (int64_t)page.limit + 1; // whether there are more
     TRY(audit_list(call->catalog, &query, call->arena, &entries, &count, err));
     json_text_open(&call->json, '[');
-    for (size_t i = 0; i < count; i++)
-        api_write_entry(&call->json, &entries[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (api_page_takes(&page, (struct api_place){entries[i].id, NULL}))
+            api_write_entry(&call->json, &entries[i]);
+    }
     json_text_close(&call->json, ']');
+    api_page_close(&page);
     return true;
 }

@@ -325,10 +325,10 @@ static void api_write_parameters(struct json_text *json, const struct api_route 
     struct api_route_name name;
     while (api_route_next_name(&list, &name))
         api_write_parameter(json, "query", name.name, name.is_needed);
-    if ((route->traits & (API_PAGED | API_LIMITED)) != 0)
+    if ((route->traits & API_PAGED) != 0) {
         api_write_parameter(json, "query", slice_text("limit"), false);
-    if ((route->traits & API_PAGED) != 0)
         api_write_parameter(json, "query", slice_text("cursor"), false);
+    }
     api_write_header_parameters(json, route);
     json_text_close(json, ']');
 }

@@ -36,7 +36,6 @@ enum api_budget {
 enum api_trait {
     API_PAGED = 1,   // takes limit and cursor, and gives Link (api_page.h)
     API_ETAGGED = 2, // gives ETag; GET takes If-None-Match, what changes takes If-Match
-    API_LIMITED = 4, // takes limit alone
 };
 
 // A row is its first nine columns in this order, then those that have a name:

@@ -170,7 +170,7 @@ const struct api_route api_routes[] = {
      .id = "rotateToken", .reply = "Token", .statuses = "409"},
     {"GET", "/v1/admin/audit", api_admin_audit_list, API_ACCESS_ADMIN, API_MODE_INLINE,
      TENANT_ADMIN, "organization_id before", NULL, "Who changed what, newest first",
-     .id = "listAuditEntries", .reply = "AuditEntry[]", .traits = API_LIMITED},
+     .id = "listAuditEntries", .reply = "AuditEntry[]", .traits = API_PAGED},
     {"GET", "/healthz", api_healthz, API_ACCESS_PUBLIC, API_MODE_INLINE, 0, "", NULL,
      "Whether the process serves", .id = "getHealth", .reply = "Health", .budget = API_BUDGET_NONE},
     {"GET", "/readyz", api_readyz, API_ACCESS_PUBLIC, API_MODE_INLINE, 0, "", NULL,

@@ -7,7 +7,7 @@
 #include "catalog/catalog_internal.h"
 
 #define AUDIT_KEY_LIFE_MS CIVIL_DAY_MS
-#define AUDIT_LIMIT_MAX   INT64_C(10000)
+#define AUDIT_LIMIT_MAX   INT64_C(10001) // a page, and one to see if there are more
 
 void catalog_act_for(struct catalog *catalog, const struct catalog_actor *actor)
 {

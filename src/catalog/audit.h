@@ -40,7 +40,7 @@ struct audit_entry {
 struct audit_query {
     const char *organization_id;
     int64_t before_id;
-    int64_t limit; // at most 10,000
+    int64_t limit; // at most 10,001
 };
 NODISCARD bool audit_list(struct catalog *catalog, const struct audit_query *query,
                           struct arena *arena, struct audit_entry **ret_entries, size_t *ret_count,

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Api, HOUR_MS } from "./lib/api.mjs";
+import { Api, HOUR_MS, makeTenant } from "./lib/api.mjs";
 import { Server, stopAll } from "./lib/server.mjs";
 
 let server;
@@ -40,6 +40,8 @@ async function walk(path, limit, options = {}, method = "GET") {
 }
 
 test("every list can be walked, and says the same as whole", async () => {
+  const admin = { token: server.account.admin_token };
+  for (const name of ["a", "b", "c"]) await makeTenant(server, name);
   const id = await api.subscribe({ report_type: "eo_click", report_fields: ["id"] });
   const hour = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
   await api.backfill(id, hour - 8 * HOUR_MS, hour);
@@ -48,6 +50,8 @@ test("every list can be walked, and says the same as whole", async () => {
   const lists = [
     ["/v1/topics"],
     [`/scheduled-exports/logs/subscription/${id}/jobs?${scope}`], [`/scheduled-exports/logs/subscription/${id}/jobs?${scope}`, {}, "POST"],
+    ["/v1/admin/organizations", admin], ["/v1/admin/apps", admin], [`/v1/admin/apps?organization_id=${api.organizationId}`, admin],
+    ["/v1/admin/tokens", admin], ["/v1/admin/users", admin], ["/v1/admin/audit", admin],
   ];
   for (const [path, options, method] of lists) {
     const plain = (list) => list.map((element) => JSON.stringify({ ...element, export_url: undefined, last_used_at: undefined }));
@@ -70,8 +74,8 @@ test("limits and cursors that are none are refused on every list", async () => {
   const { json: description } = await api.raw("GET", "/openapi.json");
   const id = (await api.call("GET", "/v1/subscriptions"))[0].subscription_id;
   const paged = Object.entries(description.paths).flatMap(([path, methods]) => Object.entries(methods)
-    .filter(() => /topics$|jobs$/.test(path)).filter(([, { parameters }]) => parameters.some(({ name }) => name === "cursor")).map(([method]) => [method.toUpperCase(), path]));
-  assert.ok(paged.length >= 3);
+    .filter(() => /topics$|jobs$|admin/.test(path)).filter(([, { parameters }]) => parameters.some(({ name }) => name === "cursor")).map(([method]) => [method.toUpperCase(), path]));
+  assert.ok(paged.length >= 8);
   for (const [method, pattern] of paged) {
     const path = join(pattern.replaceAll("{subscription_id}", id), pattern.startsWith("/scheduled") ? `app_id=${api.appId}` : "x=1");
     const token = pattern.includes("/admin/") ? server.account.admin_token : api.token;
@@ -85,6 +89,19 @@ test("limits and cursors that are none are refused on every list", async () => {
       assert.deepEqual(reply.json, { error: { message: "Invalid cursor", code: 400 } }, `${path} ${bad}`);
     }
   }
+});
+
+test("the audit log has no end, so it comes in pages of its own", async () => {
+  const admin = { token: server.account.admin_token };
+  for (let n = 0; n < 110; n++)
+    assert.equal((await api.raw("POST", "/v1/admin/organizations", { ...admin, body: { name: `organization ${n}` } })).status, 200);
+  const first = await api.raw("GET", "/v1/admin/audit", admin);
+  assert.equal(first.json.length, 100);
+  const second = await api.raw("GET", nextOf(first), admin);
+  assert.equal(second.json[0].id, first.json[99].id - 1);
+  const many = await api.raw("GET", "/v1/admin/audit?limit=10000", admin);
+  assert.equal(many.headers.link, undefined);
+  assert.ok(many.json.length > 110);
 });
 
 test("many at once with one key make one thing", async () => {
