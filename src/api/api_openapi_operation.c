@@ -51,7 +51,9 @@ static const struct api_refusal api_refusals[] = {
     {429, "TooManyRequests", "A rate limit was reached", false, true},
     {431, "RequestHeaderFieldsTooLarge", "Too many or too large header fields", true, false},
     {500, "InternalServerError", "The server failed", true, false},
+    {501, "NotImplemented", "A method or transfer coding that is not known", true, false},
     {503, "ServiceUnavailable", "The server is overloaded, or its storage failed", true, true},
+    {505, "HTTPVersionNotSupported", "Another version than HTTP/1.x", true, false},
     {507, "InsufficientStorage", "The disk is full", false, true},
 };
 
