@@ -12,28 +12,30 @@ struct filter_op_info {
     const char *name;
     size_t operands_min; // what follows the operator
     size_t operands_max;
+    const char *operands; // for those who sent others
 };
 
 #define FILTER_OPERANDS_ANY SIZE_MAX
+#define FILTER_OP_NAMES     "eq, gt, gte, lt, lte, like, between, in, and, or, not, array_contains"
 
 static const struct filter_op_info filter_op_infos[FILTER_OP_COUNT] = {
-    [FILTER_EQ] = {"eq", 2, 2},
-    [FILTER_GT] = {"gt", 2, 2},
-    [FILTER_GTE] = {"gte", 2, 2},
-    [FILTER_LT] = {"lt", 2, 2},
-    [FILTER_LTE] = {"lte", 2, 2},
-    [FILTER_LIKE] = {"like", 2, 2},
-    [FILTER_BETWEEN] = {"between", 3, 3},
-    [FILTER_IN] = {"in", 2, FILTER_OPERANDS_ANY},
-    [FILTER_AND] = {"and", 1, FILTER_OPERANDS_ANY},
-    [FILTER_OR] = {"or", 1, FILTER_OPERANDS_ANY},
-    [FILTER_NOT] = {"not", 1, 1},
-    [FILTER_ARRAY_CONTAINS] = {"array_contains", 2, 2},
+    [FILTER_EQ] = {"eq", 2, 2, "a field and a value expected"},
+    [FILTER_GT] = {"gt", 2, 2, "a field and a value expected"},
+    [FILTER_GTE] = {"gte", 2, 2, "a field and a value expected"},
+    [FILTER_LT] = {"lt", 2, 2, "a field and a value expected"},
+    [FILTER_LTE] = {"lte", 2, 2, "a field and a value expected"},
+    [FILTER_LIKE] = {"like", 2, 2, "a field and a pattern expected"},
+    [FILTER_BETWEEN] = {"between", 3, 3, "a field, a low and a high value expected"},
+    [FILTER_IN] = {"in", 2, FILTER_OPERANDS_ANY, "a field and one or more values expected"},
+    [FILTER_AND] = {"and", 1, FILTER_OPERANDS_ANY, "one or more filters expected"},
+    [FILTER_OR] = {"or", 1, FILTER_OPERANDS_ANY, "one or more filters expected"},
+    [FILTER_NOT] = {"not", 1, 1, "one filter expected"},
+    [FILTER_ARRAY_CONTAINS] = {"array_contains", 2, 2, "a field and a value expected"},
 };
 
 struct filter_parser {
     const struct schema *schema; // NULL: the stored form, which names the types itself
-    struct arena *arena;
+    struct filter_reader reader;
     struct filter_column *columns;
     struct filter_column **columns_end;
     size_t node_count;
@@ -63,19 +65,11 @@ bool filter_operator_is_known(struct slice name)
     return filter_op_parse(name, &op);
 }
 
-static bool filter_too_complex(struct err *err)
+static bool filter_wrong_operands(const struct filter_parser *parser, enum filter_op op,
+                                  struct err *err)
 {
-    return err_set(err, ERR_INVALID, "Filter too complex");
-}
-
-static bool filter_wrong_operands(struct err *err)
-{
-    return err_set(err, ERR_INVALID, "Invalid filter: wrong number of operands");
-}
-
-static bool filter_array_expected(struct err *err)
-{
-    return err_set(err, ERR_INVALID, "Invalid filter: array expected");
+    return filter_reader_refuse(&parser->reader, "Invalid filter: wrong number of operands",
+                                filter_op_infos[op].operands, err);
 }
 
 // --- Fields.
@@ -88,16 +82,17 @@ static const struct column *filter_intern_column(struct filter_parser *parser, s
         if (at->column.type == type && slice_equal_text(name, at->column.name))
             return &at->column;
     }
-    struct filter_column *column = arena_alloc(parser->arena, sizeof *column);
-    column->column = (struct column){.name = arena_copy_slice(parser->arena, name), .type = type};
+    struct filter_column *column = arena_alloc(parser->reader.arena, sizeof *column);
+    column->column = (struct column){.name = arena_copy_slice(parser->reader.arena, name),
+                                     .type = type};
     *parser->columns_end = column;
     parser->columns_end = &column->next;
     return &column->column;
 }
 
-static bool filter_field_expected(struct err *err)
+static bool filter_field_expected(const struct filter_parser *parser, struct err *err)
 {
-    return err_set(err, ERR_INVALID, "Invalid filter: field name expected");
+    return filter_reader_refuse(&parser->reader, "Invalid filter: field name expected", NULL, err);
 }
 
 // {"f":"name","t":"string"}
@@ -107,7 +102,7 @@ static bool filter_parse_stored_column(struct filter_parser *parser, const struc
     const struct slice name = json_node_text(json_node_get(node, "f"));
     enum field_type type;
     if (slice_is_empty(name) || !field_type_parse(json_node_text(json_node_get(node, "t")), &type))
-        return filter_field_expected(err);
+        return filter_field_expected(parser, err);
     *ret_column = filter_intern_column(parser, name, type);
     return true;
 }
@@ -118,7 +113,7 @@ static bool filter_parse_column(struct filter_parser *parser, const struct json_
     if (parser->schema == NULL)
         return filter_parse_stored_column(parser, node, ret_column, err);
     if (json_node_kind(node) != JSON_KIND_TEXT)
-        return filter_field_expected(err);
+        return filter_field_expected(parser, err);
     const struct schema_field *field = schema_find(parser->schema, json_node_text(node));
     if (field == NULL)
         return schema_set_unavailable(err, json_node_text(node));
@@ -126,74 +121,95 @@ static bool filter_parse_column(struct filter_parser *parser, const struct json_
     return true;
 }
 
-// --- Comparisons: [op, field, operand...].
-
-static bool filter_parse_in(struct filter_parser *parser, const struct json_node *node,
-                            struct filter_node *ret_node, struct err *err)
-{
-    const struct json_node *list = node;
-    size_t first = 2;
-    if (json_node_count(node) == 3 && json_node_kind(json_node_at(node, 2)) == JSON_KIND_ARRAY) {
-        list = json_node_at(node, 2);
-        first = 0;
-    }
-    const size_t count = json_node_count(list) - first;
-    if (count == 0)
-        return filter_wrong_operands(err);
-    if (count > FILTER_LIST_MAX)
-        return filter_too_complex(err);
-    struct filter_value *values = arena_alloc_array(parser->arena, count, sizeof *values);
-    for (size_t i = 0; i < count; i++) {
-        TRY(filter_value_coerce(json_node_at(list, first + i), ret_node->column->type,
-                                parser->arena, &values[i], err));
-    }
-    ret_node->values = values;
-    ret_node->value_count = count;
-    return true;
-}
-
-static bool filter_check_column(enum filter_op op, enum field_type type, struct err *err)
+static bool filter_check_column(const struct filter_parser *parser, enum filter_op op,
+                                enum field_type type, struct err *err)
 {
     if (type == FIELD_TEXT || type == FIELD_JSON)
         return true;
     if (op == FILTER_LIKE)
-        return err_set(err, ERR_INVALID, "Invalid filter: like needs a string field");
+        return filter_reader_refuse(&parser->reader, "Invalid filter: like needs a string field",
+                                    NULL, err);
     if (op == FILTER_ARRAY_CONTAINS)
-        return err_set(err, ERR_INVALID, "Invalid filter: array_contains needs an array field");
+        return filter_reader_refuse(
+            &parser->reader, "Invalid filter: array_contains needs an array field", NULL, err);
     return true;
 }
 
-static bool filter_check_values(const struct filter_node *node, struct err *err)
+// --- Comparisons: [op, field, operand...].
+
+// `place` counts from 0 behind the field. x > 1.5 is x > 1 for whole numbers, x >= 1.5 is x >= 2.
+static enum filter_rounding filter_rounding_of(enum filter_op op, size_t place)
 {
-    if (node->op == FILTER_EQ)
-        return true; // null is a test
-    for (size_t i = 0; i < node->value_count; i++) {
-        if (node->values[i].kind == FILTER_VALUE_NULL)
-            return err_set(err, ERR_INVALID, "Invalid filter value");
+    switch (op) {
+    case FILTER_GT:
+    case FILTER_LTE:
+        return FILTER_ROUND_DOWN;
+    case FILTER_GTE:
+    case FILTER_LT:
+        return FILTER_ROUND_UP;
+    case FILTER_BETWEEN:
+        return place == 0 ? FILTER_ROUND_UP : FILTER_ROUND_DOWN;
+    case FILTER_EQ:
+    case FILTER_IN:
+    case FILTER_LIKE:
+    case FILTER_ARRAY_CONTAINS:
+    case FILTER_AND:
+    case FILTER_OR:
+    case FILTER_NOT:
+        break;
     }
-    return node->op != FILTER_LIKE || filter_value_check_pattern(&node->values[0], err);
+    return FILTER_ROUND_NONE;
+}
+
+static bool filter_parse_value(const struct filter_parser *parser, const struct json_node *operand,
+                               const struct filter_node *node, size_t place,
+                               struct filter_value *ret_value, struct err *err)
+{
+    if (node->op == FILTER_ARRAY_CONTAINS)
+        TRY(filter_value_take_element(&parser->reader, operand, ret_value, err));
+    else
+        TRY(filter_value_coerce(&parser->reader, operand, node->column->type,
+                                filter_rounding_of(node->op, place), ret_value, err));
+    if (ret_value->kind == FILTER_VALUE_NULL && node->op != FILTER_EQ && node->op != FILTER_IN)
+        return filter_reader_refuse(&parser->reader, "Invalid filter value",
+                                    "null is for eq and in", err);
+    return node->op != FILTER_LIKE || filter_like_check(&parser->reader, ret_value->as.text, err);
+}
+
+// The values are the items of array from `first` on.
+static bool filter_parse_values(struct filter_parser *parser, const struct json_node *array,
+                                size_t first, struct filter_node *ret_node, struct err *err)
+{
+    const size_t count = json_node_count(array) - first;
+    if (count > FILTER_LIST_MAX)
+        return filter_reader_refuse_size(&parser->reader, FILTER_LIST_MAX, "values", err);
+    struct filter_value *values = arena_alloc_array(parser->reader.arena, count, sizeof *values);
+    for (size_t i = 0; i < count; i++) {
+        filter_reader_enter(&parser->reader, first + i);
+        TRY(filter_parse_value(parser, json_node_at(array, first + i), ret_node, i, &values[i],
+                               err));
+        filter_reader_leave(&parser->reader);
+    }
+    ret_node->values = values;
+    ret_node->value_count = count;
+    return true;
 }
 
 static bool filter_parse_comparison(struct filter_parser *parser, const struct json_node *node,
                                     struct filter_node *ret_node, struct err *err)
 {
+    filter_reader_enter(&parser->reader, 1);
     TRY(filter_parse_column(parser, json_node_at(node, 1), &ret_node->column, err));
-    TRY(filter_check_column(ret_node->op, ret_node->column->type, err));
-    if (ret_node->op == FILTER_IN)
-        return filter_parse_in(parser, node, ret_node, err);
-    const size_t count = json_node_count(node) - 2;
-    struct filter_value *values = arena_alloc_array(parser->arena, count, sizeof *values);
-    for (size_t i = 0; i < count; i++) {
-        const struct json_node *operand = json_node_at(node, 2 + i);
-        if (ret_node->op == FILTER_ARRAY_CONTAINS)
-            TRY(filter_value_take_element(operand, parser->arena, &values[i], err));
-        else
-            TRY(filter_value_coerce(operand, ret_node->column->type, parser->arena, &values[i],
-                                    err));
-    }
-    ret_node->values = values;
-    ret_node->value_count = count;
-    return filter_check_values(ret_node, err);
+    TRY(filter_check_column(parser, ret_node->op, ret_node->column->type, err));
+    filter_reader_leave(&parser->reader);
+    const struct json_node *list = json_node_at(node, 2);
+    if (ret_node->op != FILTER_IN || json_node_count(node) != 3 ||
+        json_node_kind(list) != JSON_KIND_ARRAY)
+        return filter_parse_values(parser, node, 2, ret_node, err);
+    filter_reader_enter(&parser->reader, 2);
+    TRY(filter_parse_values(parser, list, 0, ret_node, err));
+    filter_reader_leave(&parser->reader);
+    return true;
 }
 
 // --- The tree.
@@ -206,16 +222,32 @@ static bool filter_parse_children(struct filter_parser *parser, const struct jso
                                   size_t first, struct filter_node *ret_node, struct err *err)
 {
     const size_t count = json_node_count(array) - first;
-    if (parser->depth == FILTER_DEPTH_MAX || count > FILTER_NODES_MAX)
-        return filter_too_complex(err);
-    struct filter_node *children = arena_alloc_array(parser->arena, count, sizeof *children);
+    if (parser->depth == FILTER_DEPTH_MAX)
+        return filter_reader_refuse_size(&parser->reader, FILTER_DEPTH_MAX, "levels", err);
+    if (count > FILTER_NODES_MAX)
+        return filter_reader_refuse_size(&parser->reader, FILTER_NODES_MAX, "operators", err);
+    struct filter_node *children = arena_alloc_array(parser->reader.arena, count, sizeof *children);
     parser->depth++;
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        filter_reader_enter(&parser->reader, first + i);
         TRY(filter_parse_node(parser, json_node_at(array, first + i), &children[i], err));
+        filter_reader_leave(&parser->reader);
+    }
     parser->depth--;
     ret_node->children = children;
     ret_node->child_count = count;
     return true;
+}
+
+static bool filter_parse_op(struct filter_parser *parser, const struct json_node *node,
+                            enum filter_op *ret_op, struct err *err)
+{
+    const struct json_node *name = json_node_at(node, 0);
+    if (json_node_kind(name) == JSON_KIND_TEXT && filter_op_parse(json_node_text(name), ret_op))
+        return true;
+    filter_reader_enter(&parser->reader, 0);
+    return filter_reader_refuse(&parser->reader, "Unknown filter operator",
+                                "one of " FILTER_OP_NAMES " expected", err);
 }
 
 static bool filter_parse_node(struct filter_parser *parser, const struct json_node *node,
@@ -223,17 +255,14 @@ static bool filter_parse_node(struct filter_parser *parser, const struct json_no
 {
     ASSERT(parser->depth <= FILTER_DEPTH_MAX);
     if (++parser->node_count > FILTER_NODES_MAX)
-        return filter_too_complex(err);
+        return filter_reader_refuse_size(&parser->reader, FILTER_NODES_MAX, "operators", err);
     if (json_node_kind(node) != JSON_KIND_ARRAY)
-        return filter_array_expected(err);
-    const struct json_node *name = json_node_at(node, 0);
-    if (json_node_kind(name) != JSON_KIND_TEXT ||
-        !filter_op_parse(json_node_text(name), &ret_node->op))
-        return err_set(err, ERR_INVALID, "Unknown filter operator");
+        return filter_reader_refuse(&parser->reader, "Invalid filter: array expected", NULL, err);
+    TRY(filter_parse_op(parser, node, &ret_node->op, err));
     const struct filter_op_info *info = &filter_op_infos[ret_node->op];
     const size_t operand_count = json_node_count(node) - 1;
     if (operand_count < info->operands_min || operand_count > info->operands_max)
-        return filter_wrong_operands(err);
+        return filter_wrong_operands(parser, ret_node->op, err);
     switch (ret_node->op) {
     case FILTER_AND:
     case FILTER_OR:
@@ -257,7 +286,7 @@ static bool filter_parse_root(const struct json_node *root, const struct schema 
                               struct arena *arena, const struct filter **ret_filter,
                               struct err *err)
 {
-    struct filter_parser parser = {.schema = schema, .arena = arena, .depth = 1};
+    struct filter_parser parser = {.schema = schema, .reader.arena = arena, .depth = 1};
     parser.columns_end = &parser.columns;
     struct filter *filter = arena_alloc(arena, sizeof *filter);
     if (json_node_kind(json_node_at(root, 0)) == JSON_KIND_ARRAY) {
@@ -272,69 +301,6 @@ static bool filter_parse_root(const struct json_node *root, const struct schema 
     return true;
 }
 
-// --- Texts that hold the array.
-
-// '+' stays: encodeURIComponent writes spaces as %20, and a plus may be part of a value.
-static bool filter_percent_decode(struct slice text, struct buf *destination)
-{
-    const char *bytes = slice_chars(text);
-    for (size_t i = 0; i < text.size_bytes; i++) {
-        if (bytes[i] != '%') {
-            buf_append_char(destination, bytes[i]);
-            continue;
-        }
-        if (text.size_bytes - i < 3)
-            return false;
-        const int high = hex_digit(bytes[i + 1]);
-        const int low = hex_digit(bytes[i + 2]);
-        if (high < 0 || low < 0)
-            return false;
-        buf_append_char(destination, (char)(high * 16 + low));
-        i += 2;
-    }
-    return !destination->overflowed;
-}
-
-// First as it is: a pattern in it may hold percent signs. False when it is no array either way.
-static bool filter_tree_of_text(struct slice text, struct json_tree **ret_tree)
-{
-    struct json_tree *tree = NULL;
-    if (!json_tree_parse(text, &tree, NULL)) {
-        struct buf decoded;
-        buf_init(&decoded, text.size_bytes + 1);
-        const bool is_json = filter_percent_decode(text, &decoded) &&
-                             json_tree_parse(buf_slice(&decoded), &tree, NULL);
-        buf_clear(&decoded);
-        if (!is_json)
-            return false;
-    }
-    if (json_node_kind(json_tree_root(tree)) != JSON_KIND_ARRAY) {
-        json_tree_free(&tree);
-        return false;
-    }
-    *ret_tree = tree;
-    return true;
-}
-
-// The array that a filter is, wherever it stands: in *ret_root, NULL for no filter. *ret_tree owns
-// it when it came out of a text, and is NULL else.
-static bool filter_unwrap(const struct json_node *node, struct json_tree **ret_tree,
-                          const struct json_node **ret_root, struct err *err)
-{
-    struct json_tree *tree = NULL;
-    const struct json_node *root = node;
-    if (json_node_kind(node) == JSON_KIND_TEXT) {
-        if (!filter_tree_of_text(json_node_text(node), &tree))
-            return filter_array_expected(err);
-        root = json_tree_root(tree);
-    } else if (json_node_kind(node) != JSON_KIND_NULL && json_node_kind(node) != JSON_KIND_ARRAY) {
-        return filter_array_expected(err);
-    }
-    *ret_tree = tree;
-    *ret_root = json_node_count(root) == 0 ? NULL : root;
-    return true;
-}
-
 bool filter_parse(const struct json_node *node, const struct schema *schema, struct arena *arena,
                   const struct filter **ret_filter, struct err *err)
 {
@@ -346,25 +312,6 @@ bool filter_parse(const struct json_node *node, const struct schema *schema, str
         return true;
     }
     return filter_parse_root(root, schema, arena, ret_filter, err);
-}
-
-bool filter_normalize(const struct json_node *node, struct arena *arena, const char **ret_json,
-                      struct err *err)
-{
-    CLEANUP(json_tree_free) struct json_tree *tree = NULL;
-    const struct json_node *root;
-    TRY(filter_unwrap(node, &tree, &root, err));
-    if (root == NULL) {
-        *ret_json = NULL;
-        return true;
-    }
-    CLEANUP(buf_clear) struct buf json;
-    buf_init(&json, FILTER_JSON_BYTES_MAX);
-    json_node_write(root, &json);
-    if (json.overflowed)
-        return filter_too_complex(err);
-    *ret_json = arena_copy_slice(arena, buf_slice(&json));
-    return true;
 }
 
 bool filter_load(const struct json_node *node, struct arena *arena,

@@ -3,20 +3,8 @@
 // `["and",["eq","name","PURCHASE"],["gt","x",3]]`. One parser checks operators, operand counts,
 // field names and values against a schema and brings every value to the field's type; the result is
 // a tree that is printed as an engine expression with literals that cannot break out, or as
-// canonical JSON. Trees belong to one thread.
-//
-// A comparison with a missing value is unknown, which never passes; `not` is true of whatever is
-// not true, the unknown as well. So ["eq","f","a"] leaves out rows without f,
-// ["not",["eq","f","a"]] takes them, and a filter and its negation always part the rows in two.
-// ["eq","f",null] is true where f is missing and false elsewhere; a null in the list of `in` means
-// the same. Text is compared byte by byte, so é and e with an accent differ. between is inclusive.
-// like: % any text, _ one character, backslash escapes; for string and json fields. array_contains:
-// f is the text of a JSON array (else false) that has the value among its own elements; 5 and "5",
-// true and "true" are the same there, as clients send either.
-//
-// Values: "true" and "false" are booleans, numeric strings numbers, bare numbers and booleans are
-// the shortest text for string and json fields (5.0 is "5"); timestamps are milliseconds or ISO
-// 8601.
+// canonical JSON. Trees belong to one thread. What every operator means for every type, what is
+// done about missing values, and every text of an error: docs/filters.md.
 #pragma once
 
 #include "base/arena.h"
@@ -30,7 +18,8 @@ enum filter_limits {
     FILTER_NODES_MAX = 1000,
     FILTER_LIST_MAX = 10000,
     FILTER_VALUE_BYTES_MAX = 65536,
-    FILTER_WILDCARDS_MAX = 50, // of one pattern: bounds the work per row
+    FILTER_WILDCARDS_MAX = 50, // of one pattern; with the next, bounds the work per row
+    FILTER_PATTERN_BYTES_MAX = 4096,
     FILTER_JSON_BYTES_MAX = 1024 * 1024,
 };
 
@@ -38,9 +27,8 @@ struct filter;
 
 // node may be NULL, null or []: no filter, *ret_filter is NULL. Accepts an array of arrays as an
 // implicit "and", and a string that holds the JSON (also percent-encoded). Lives in arena. INVALID
-// with a text for the client: "Unknown filter operator", "Invalid filter: wrong number of
-// operands", "no_such_field field is not available for exports", "Invalid filter value", "Filter
-// too complex", ...
+// with a text for the client that points at the operand: "Invalid filter value at filter[2]: number
+// expected", ...; but "no_such_field field is not available for exports" as documented, without.
 NODISCARD bool filter_parse(const struct json_node *node, const struct schema *schema,
                             struct arena *arena, const struct filter **ret_filter, struct err *err);
 

@@ -15,7 +15,7 @@ struct filter_printer {
     void *context;
 };
 
-static void filter_append_quoted(struct buf *sql, struct slice text)
+void filter_append_quoted(struct buf *sql, struct slice text)
 {
     const char *bytes = slice_chars(text);
     buf_append_char(sql, '\'');
@@ -73,28 +73,56 @@ static void filter_append_is_null(const struct filter_printer *printer,
     buf_append_text(printer->sql, " IS NULL");
 }
 
-// A null among the values would make every other answer unknown in SQL: it is a test of its own.
-static void filter_append_in(const struct filter_printer *printer, const struct filter_node *node)
+// Values that some row can equal: not null, which is a test of its own, and no fraction for a field
+// of whole numbers.
+static bool filter_value_is_literal(const struct filter_node *node, size_t index)
 {
-    size_t null_count = 0;
-    for (size_t i = 0; i < node->value_count; i++)
-        null_count += node->values[i].kind == FILTER_VALUE_NULL;
-    if (null_count > 0)
-        filter_append_is_null(printer, node);
-    if (null_count == node->value_count)
-        return;
-    if (null_count > 0)
-        buf_append_text(printer->sql, " OR ");
-    printer->append_column(printer->sql, node->column, printer->context);
-    const char *separator = " IN (";
+    const struct filter_value *value = &node->values[index];
+    return value->kind != FILTER_VALUE_NULL &&
+           !filter_value_is_unmatched(value, node->column->type);
+}
+
+static bool filter_has_null(const struct filter_node *node)
+{
     for (size_t i = 0; i < node->value_count; i++) {
         if (node->values[i].kind == FILTER_VALUE_NULL)
-            continue;
-        buf_append_text(printer->sql, separator);
-        filter_append_value(printer->sql, &node->values[i]);
-        separator = ", ";
+            return true;
     }
-    buf_append_char(printer->sql, ')');
+    return false;
+}
+
+// A null among the values would make every other answer unknown in SQL.
+static void filter_append_in(const struct filter_printer *printer, const struct filter_node *node)
+{
+    struct buf *sql = printer->sql;
+    const bool has_null = filter_has_null(node);
+    if (has_null)
+        filter_append_is_null(printer, node);
+    size_t count = 0;
+    for (size_t i = 0; i < node->value_count; i++) {
+        if (!filter_value_is_literal(node, i))
+            continue;
+        if (count++ == 0) {
+            buf_append_text(sql, has_null ? " OR " : "");
+            printer->append_column(sql, node->column, printer->context);
+        }
+        buf_append_text(sql, count == 1 ? " IN (" : ", ");
+        filter_append_value(sql, &node->values[i]);
+    }
+    if (count > 0)
+        buf_append_char(sql, ')');
+    else if (!has_null)
+        buf_append_text(sql, "FALSE");
+}
+
+static void filter_append_eq(const struct filter_printer *printer, const struct filter_node *node)
+{
+    if (node->values[0].kind == FILTER_VALUE_NULL)
+        filter_append_is_null(printer, node);
+    else if (filter_value_is_literal(node, 0))
+        filter_append_binary(printer, node, " = ");
+    else
+        buf_append_text(printer->sql, "FALSE");
 }
 
 static void filter_append_json_number(struct buf *sql, struct slice number, const char *type)
@@ -104,27 +132,34 @@ static void filter_append_json_number(struct buf *sql, struct slice number, cons
     buf_append_char(sql, ')');
 }
 
-// 5 and 5.0 are one number but two JSON texts. Below 2^53 a long and a double are the same number
-// exactly when they are equal; beyond, each is compared with its own kind.
+// Whether a double is a long, and which one.
+static bool filter_double_is_int64(double real, int64_t *ret_int64)
+{
+    if (real < -0x1p63 || real >= 0x1p63 || real != floor(real))
+        return false;
+    *ret_int64 = (int64_t)real;
+    return true;
+}
+
+// 5 and 5.0 are one number but two JSON texts, and 0 has a third.
 static void filter_append_number_elements(struct buf *sql, struct slice text)
 {
     int64_t int64 = 0;
+    int64_t back = 0;
     double real = 0;
     if (!number_parse_double(text, &real))
         return;
-    const bool is_exact = fabs(real) < 9007199254740992.0;
-    bool is_int64 = number_parse_int64(text, &int64);
-    if (!is_int64 && is_exact && real == floor(real)) {
-        int64 = (int64_t)real;
-        is_int64 = true;
-    }
+    const bool is_long = number_parse_int64(text, &int64);
+    const bool is_double = !is_long || (filter_double_is_int64(real, &back) && back == int64);
     char number[NUMBER_CHARS_MAX];
-    if (is_int64)
+    if (is_long || filter_double_is_int64(real, &int64))
         filter_append_json_number(sql, slice_of(number, number_format_int64(int64, number)),
                                   "BIGINT");
-    if (is_exact || !is_int64)
+    if (is_double)
         filter_append_json_number(sql, slice_of(number, number_format_double(real, number)),
                                   "DOUBLE");
+    if (real == 0)
+        filter_append_json_number(sql, slice_text(signbit(real) ? "0.0" : "-0.0"), "DOUBLE");
 }
 
 // The JSON texts that the engine has for elements equal to the value: as a string, and as a boolean
@@ -170,10 +205,7 @@ static void filter_append_comparison(const struct filter_printer *printer,
 {
     switch (node->op) {
     case FILTER_EQ:
-        if (node->values[0].kind == FILTER_VALUE_NULL)
-            filter_append_is_null(printer, node);
-        else
-            filter_append_binary(printer, node, " = ");
+        filter_append_eq(printer, node);
         return;
     case FILTER_GT:
         filter_append_binary(printer, node, " > ");
@@ -188,8 +220,8 @@ static void filter_append_comparison(const struct filter_printer *printer,
         filter_append_binary(printer, node, " <= ");
         return;
     case FILTER_LIKE:
-        filter_append_binary(printer, node, " LIKE ");
-        buf_append_text(printer->sql, " ESCAPE '\\'");
+        printer->append_column(printer->sql, node->column, printer->context);
+        filter_like_append_sql(node->values[0].as.text, printer->sql);
         return;
     case FILTER_BETWEEN:
         filter_append_binary(printer, node, " BETWEEN ");

@@ -9,11 +9,6 @@
 
 #define FILTER_DOUBLE_EXACT 9007199254740992.0 // 2^53: from here on, neighbours are one double
 
-static bool filter_value_invalid(struct err *err)
-{
-    return err_set(err, ERR_INVALID, "Invalid filter value");
-}
-
 static struct filter_value filter_value_of_int64(int64_t value)
 {
     return (struct filter_value){.kind = FILTER_VALUE_INT64, .as.int64 = value};
@@ -32,28 +27,26 @@ static struct filter_value filter_value_of_text(struct arena *arena, struct slic
                                  .as.text = slice_of(copy, text.size_bytes)};
 }
 
-// A whole number written as 5.0 or 1e3. From 2^53 on it might not be the number that was written.
-static bool filter_double_as_int64(double value, int64_t *ret_value)
+// The number as it is written: a long where it can be one, else a double.
+static bool filter_node_as_number(const struct json_node *node, struct filter_value *ret_value)
 {
-    if (fabs(value) >= FILTER_DOUBLE_EXACT || value != floor(value))
-        return false;
-    *ret_value = (int64_t)value;
-    return true;
-}
-
-static bool filter_node_as_int64(const struct json_node *node, int64_t *ret_value)
-{
-    const struct slice text = json_node_text(node);
+    int64_t int64;
     double real;
     switch (json_node_kind(node)) {
     case JSON_KIND_INT64:
-        *ret_value = json_node_int64(node);
+        *ret_value = filter_value_of_int64(json_node_int64(node));
         return true;
     case JSON_KIND_DOUBLE:
-        return filter_double_as_int64(json_node_double(node), ret_value);
+        *ret_value = filter_value_of_double(json_node_double(node));
+        return true;
     case JSON_KIND_TEXT:
-        return number_parse_int64(text, ret_value) ||
-               (number_parse_double(text, &real) && filter_double_as_int64(real, ret_value));
+        if (number_parse_int64(json_node_text(node), &int64))
+            *ret_value = filter_value_of_int64(int64);
+        else if (number_parse_double(json_node_text(node), &real))
+            *ret_value = filter_value_of_double(real);
+        else
+            return false;
+        return true;
     case JSON_KIND_NULL:
     case JSON_KIND_BOOL:
     case JSON_KIND_ARRAY:
@@ -63,29 +56,23 @@ static bool filter_node_as_int64(const struct json_node *node, int64_t *ret_valu
     return false;
 }
 
-static bool filter_node_as_time(const struct json_node *node, int64_t *ret_value)
+// A double for a field of whole numbers: 5.0 and 1e3 are whole, 1.5 is rounded as asked or stays.
+// From 2^53 on a double might not be the number that was written: false.
+static bool filter_value_make_whole(enum filter_rounding rounding, struct filter_value *value)
 {
-    if (filter_node_as_int64(node, ret_value))
-        return true;
-    return json_node_kind(node) == JSON_KIND_TEXT && civil_parse(json_node_text(node), ret_value);
+    const double real = value->as.real;
+    if (fabs(real) >= FILTER_DOUBLE_EXACT)
+        return false;
+    if (real == floor(real) || rounding == FILTER_ROUND_DOWN)
+        *value = filter_value_of_int64((int64_t)floor(real));
+    else if (rounding == FILTER_ROUND_UP)
+        *value = filter_value_of_int64((int64_t)ceil(real));
+    return true;
 }
 
-static bool filter_node_as_double(const struct json_node *node, double *ret_value)
+bool filter_value_is_unmatched(const struct filter_value *value, enum field_type type)
 {
-    switch (json_node_kind(node)) {
-    case JSON_KIND_INT64:
-    case JSON_KIND_DOUBLE:
-        *ret_value = json_node_double(node);
-        return true;
-    case JSON_KIND_TEXT:
-        return number_parse_double(json_node_text(node), ret_value);
-    case JSON_KIND_NULL:
-    case JSON_KIND_BOOL:
-    case JSON_KIND_ARRAY:
-    case JSON_KIND_OBJECT:
-        break;
-    }
-    return false;
+    return value->kind == FILTER_VALUE_DOUBLE && (type == FIELD_INT64 || type == FIELD_TIME);
 }
 
 static bool filter_node_as_bool(const struct json_node *node, bool *ret_value)
@@ -129,82 +116,106 @@ static bool filter_node_as_text(const struct json_node *node, struct arena *aren
     return false;
 }
 
-bool filter_value_coerce(const struct json_node *node, enum field_type type, struct arena *arena,
+static bool filter_value_refuse(const struct filter_reader *reader, const char *hint,
+                                struct err *err)
+{
+    return filter_reader_refuse(reader, "Invalid filter value", hint, err);
+}
+
+static bool filter_value_take_text(const struct filter_reader *reader, const struct json_node *node,
+                                   struct filter_value *ret_value, struct err *err)
+{
+    return filter_node_as_text(node, reader->arena, ret_value) ||
+           filter_value_refuse(reader, "string, number or boolean expected", err);
+}
+
+static bool filter_value_take_whole(const struct filter_reader *reader,
+                                    const struct json_node *node, enum field_type type,
+                                    enum filter_rounding rounding, struct filter_value *ret_value,
+                                    struct err *err)
+{
+    struct filter_value value;
+    int64_t time_ms;
+    if (!filter_node_as_number(node, &value)) {
+        if (type != FIELD_TIME)
+            return filter_value_refuse(reader, "number expected", err);
+        if (json_node_kind(node) != JSON_KIND_TEXT || !civil_parse(json_node_text(node), &time_ms))
+            return filter_value_refuse(reader, "milliseconds or ISO 8601 expected", err);
+        value = filter_value_of_int64(time_ms);
+    }
+    if (value.kind == FILTER_VALUE_DOUBLE && !filter_value_make_whole(rounding, &value))
+        return filter_value_refuse(reader, "number out of range", err);
+    *ret_value = value;
+    return true;
+}
+
+static bool filter_value_take_double(const struct filter_reader *reader,
+                                     const struct json_node *node, struct filter_value *ret_value,
+                                     struct err *err)
+{
+    struct filter_value value;
+    if (!filter_node_as_number(node, &value))
+        return filter_value_refuse(reader, "number expected", err);
+    if (value.kind == FILTER_VALUE_INT64)
+        value = filter_value_of_double((double)value.as.int64);
+    *ret_value = value;
+    return true;
+}
+
+static bool filter_value_take_bool(const struct filter_reader *reader, const struct json_node *node,
+                                   struct filter_value *ret_value, struct err *err)
+{
+    bool boolean;
+    if (!filter_node_as_bool(node, &boolean))
+        return filter_value_refuse(reader, "true or false expected", err);
+    *ret_value = (struct filter_value){.kind = FILTER_VALUE_BOOL, .as.boolean = boolean};
+    return true;
+}
+
+bool filter_value_coerce(const struct filter_reader *reader, const struct json_node *node,
+                         enum field_type type, enum filter_rounding rounding,
                          struct filter_value *ret_value, struct err *err)
 {
     if (json_node_text(node).size_bytes > FILTER_VALUE_BYTES_MAX)
-        return err_set(err, ERR_INVALID, "Filter value too long");
+        return filter_reader_refuse(reader, "Filter value too long", NULL, err);
     if (json_node_kind(node) == JSON_KIND_NULL) {
         *ret_value = (struct filter_value){.kind = FILTER_VALUE_NULL};
         return true;
     }
-    int64_t int64;
-    double real;
-    bool boolean;
     switch (type) {
     case FIELD_TEXT:
     case FIELD_JSON:
-        return filter_node_as_text(node, arena, ret_value) || filter_value_invalid(err);
+        return filter_value_take_text(reader, node, ret_value, err);
     case FIELD_INT64:
-        if (!filter_node_as_int64(node, &int64))
-            return filter_value_invalid(err);
-        *ret_value = filter_value_of_int64(int64);
-        return true;
     case FIELD_TIME:
-        if (!filter_node_as_time(node, &int64))
-            return filter_value_invalid(err);
-        *ret_value = filter_value_of_int64(int64);
-        return true;
+        return filter_value_take_whole(reader, node, type, rounding, ret_value, err);
     case FIELD_DOUBLE:
-        if (!filter_node_as_double(node, &real))
-            return filter_value_invalid(err);
-        *ret_value = filter_value_of_double(real);
-        return true;
+        return filter_value_take_double(reader, node, ret_value, err);
     case FIELD_BOOL:
-        if (!filter_node_as_bool(node, &boolean))
-            return filter_value_invalid(err);
-        *ret_value = (struct filter_value){.kind = FILTER_VALUE_BOOL, .as.boolean = boolean};
-        return true;
+        return filter_value_take_bool(reader, node, ret_value, err);
     }
     ASSERT(false);
     return false;
 }
 
-bool filter_value_take_element(const struct json_node *node, struct arena *arena,
+bool filter_value_take_element(const struct filter_reader *reader, const struct json_node *node,
                                struct filter_value *ret_value, struct err *err)
 {
     switch (json_node_kind(node)) {
     case JSON_KIND_BOOL:
-        return filter_value_coerce(node, FIELD_BOOL, arena, ret_value, err);
+        return filter_value_take_bool(reader, node, ret_value, err);
     case JSON_KIND_INT64:
-        return filter_value_coerce(node, FIELD_INT64, arena, ret_value, err);
+        *ret_value = filter_value_of_int64(json_node_int64(node));
+        return true;
     case JSON_KIND_DOUBLE:
-        return filter_value_coerce(node, FIELD_DOUBLE, arena, ret_value, err);
+        *ret_value = filter_value_of_double(json_node_double(node));
+        return true;
     case JSON_KIND_TEXT:
-        return filter_value_coerce(node, FIELD_TEXT, arena, ret_value, err);
     case JSON_KIND_NULL:
+        return filter_value_coerce(reader, node, FIELD_TEXT, FILTER_ROUND_NONE, ret_value, err);
     case JSON_KIND_ARRAY:
     case JSON_KIND_OBJECT:
         break;
     }
-    return filter_value_invalid(err);
-}
-
-bool filter_value_check_pattern(const struct filter_value *value, struct err *err)
-{
-    ASSERT(value->kind == FILTER_VALUE_TEXT);
-    const char *bytes = slice_chars(value->as.text);
-    const size_t size = value->as.text.size_bytes;
-    size_t wildcards = 0;
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == '\\') {
-            if (++i == size) // nothing left to escape
-                return filter_value_invalid(err);
-        } else if (bytes[i] == '%' || bytes[i] == '_') {
-            wildcards++;
-        }
-    }
-    if (wildcards > FILTER_WILDCARDS_MAX)
-        return err_set(err, ERR_INVALID, "Filter too complex");
-    return true;
+    return filter_value_refuse(reader, "string, number or boolean expected", err);
 }

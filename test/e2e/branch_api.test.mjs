@@ -34,7 +34,8 @@ async function expectError(reply, status, message, label = "") {
   assert.equal(reply.status, status, `${label} answered ${reply.status}: ${reply.text.slice(0, 300)}`);
   assert.match(reply.headers["content-type"], /^application\/json/);
   assert.equal(reply.json.error.code, status, label);
-  if (message) assert.equal(reply.json.error.message, message, label);
+  if (message instanceof RegExp) assert.match(reply.json.error.message, message, label);
+  else if (message) assert.equal(reply.json.error.message, message, label);
 }
 
 describe("subscribe and look", () => {
@@ -297,17 +298,17 @@ describe("refused bodies", () => {
     [{ report_fields: ["name", "no_such_field", "nor_this"] }, "no_such_field field is not available for exports"],
     [{ report_fields: ["name", 5] }, null], [{ report_fields: "name" }, null], [{ report_fields: ["name", "name"] }, null],
     [{ filter: ["eq", "no_such_field", "x"] }, "no_such_field field is not available for exports"],
-    [{ filter: ["regex", "name", "a"] }, "Unknown filter operator"], [{ filter: ["neq", "name", "a"] }, "Unknown filter operator"],
-    [{ filter: ["EQ", "name", "a"] }, "Unknown filter operator"], [{ filter: [null] }, "Unknown filter operator"],
-    [{ filter: [[]] }, "Unknown filter operator"],
-    [{ filter: ["and"] }, "Invalid filter: wrong number of operands"], [{ filter: ["or"] }, "Invalid filter: wrong number of operands"],
-    [{ filter: ["eq", "name"] }, "Invalid filter: wrong number of operands"], [{ filter: ["not"] }, "Invalid filter: wrong number of operands"],
+    [{ filter: ["regex", "name", "a"] }, /^Unknown filter operator at filter\[0\]/], [{ filter: ["neq", "name", "a"] }, /^Unknown filter operator at filter\[0\]/],
+    [{ filter: ["EQ", "name", "a"] }, /^Unknown filter operator at filter\[0\]/], [{ filter: [null] }, /^Unknown filter operator at filter\[0\]/],
+    [{ filter: [[]] }, /^Unknown filter operator at filter\[0\]\[0\]/],
+    [{ filter: ["and"] }, /^Invalid filter: wrong number of operands: /], [{ filter: ["or"] }, /^Invalid filter: wrong number of operands: /],
+    [{ filter: ["eq", "name"] }, /^Invalid filter: wrong number of operands: /], [{ filter: ["not"] }, /^Invalid filter: wrong number of operands: /],
     [{ filter: "eq" }, "Invalid filter: array expected"], [{ filter: { eq: ["name", "a"] } }, "Invalid filter: array expected"],
     [{ filter: 5 }, "Invalid filter: array expected"], [{ filter: true }, "Invalid filter: array expected"],
-    [{ filter: ["gt", "timestamp", "abc"] }, "Invalid filter value"], [{ filter: ["eq", "id", {}] }, "Invalid filter value"],
-    [{ filter: ["eq", "id", [1]] }, "Invalid filter value"], [{ filter: ["eq", "event_data_revenue", "much"] }, "Invalid filter value"],
-    [{ filter: deep(40) }, "Filter too complex"],
-    [{ filter: ["or", ...Array.from({ length: 1001 }, (_, index) => ["eq", "name", `${index}`])] }, "Filter too complex"],
+    [{ filter: ["gt", "timestamp", "abc"] }, /^Invalid filter value at filter\[2\]: /], [{ filter: ["eq", "id", {}] }, /^Invalid filter value at filter\[2\]: /],
+    [{ filter: ["eq", "id", [1]] }, /^Invalid filter value at filter\[2\]: /], [{ filter: ["eq", "event_data_revenue", "much"] }, /^Invalid filter value at filter\[2\]: /],
+    [{ filter: deep(40) }, /^Filter too complex at filter\[1\]/],
+    [{ filter: ["or", ...Array.from({ length: 1001 }, (_, index) => ["eq", "name", `${index}`])] }, /^Filter too complex: more than 1000 operators$/],
   ];
   for (const [changes, message] of reports)
     test(`report with ${JSON.stringify(changes, (_, value) => (value === undefined ? "(missing)" : value)).slice(0, 80)}`, async () => {

@@ -232,7 +232,8 @@ static void bad_reports_are_refused(void **state)
          "Invalid cadence"},
         {"{\"report_type\":\"eo_install\",\"report_fields\":[\"name\"],\"filter\":[\"regex\","
          "\"name\",\"a\"]}",
-         "Unknown filter operator"},
+         "Unknown filter operator at filter[0]: one of eq, gt, gte, lt, lte, like, between, in, "
+         "and, or, not, array_contains expected"},
     };
     struct fixture *fixture = *state;
     const char *branch = "{\"subscription_type\":\"branch\"}";
