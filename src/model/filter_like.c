@@ -42,6 +42,21 @@ bool filter_like_check(const struct filter_reader *reader, struct slice pattern,
     return true;
 }
 
+// What begins with "x" and goes on, the engine narrows to texts from "x" up to "y", and fails the
+// query when one more than the last byte is no UTF-8: behind U+007F, and behind the last of 64
+// characters that share their other bytes, as in "ÿ%x".
+static bool filter_like_breaks_range(struct slice pattern)
+{
+    char last = 0;
+    for (size_t at = 0; at < pattern.size_bytes;) {
+        const struct filter_like_step step = filter_like_next(pattern, &at);
+        if (step.is_wildcard)
+            return last == '\x7f' || last == '\xbf';
+        last = step.byte;
+    }
+    return false;
+}
+
 // Whether only percent signs are wild, and no other percent sign or underscore is in the pattern.
 static bool filter_like_is_plain(struct slice pattern)
 {
@@ -50,7 +65,7 @@ static bool filter_like_is_plain(struct slice pattern)
         if (step.is_wildcard ? step.byte != '%' : step.byte == '%' || step.byte == '_')
             return false;
     }
-    return true;
+    return !filter_like_breaks_range(pattern);
 }
 
 static void filter_like_append_plain(struct slice pattern, struct buf *text)

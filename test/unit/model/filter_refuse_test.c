@@ -233,18 +233,18 @@ static void patterns_are_bounded(void **state)
         fixture, repeated(fixture, "[\"like\",\"name\",\"__", "%\\\\%", 48, "\\\\\\\\\"]")));
     filter_fixture_refuse(
         fixture, repeated(fixture, "[\"like\",\"name\",\"__", "%\\\\%", 49, "\"]"), wildcards);
-    for (size_t size = 4096; size <= 4097; size++) {
+    for (size_t size = 1000; size <= 1001; size++) {
         buf_reset(&fixture->text);
         buf_append_text(&fixture->text, "[\"like\",\"name\",\"");
         for (size_t i = 0; i < size; i++)
             buf_append_char(&fixture->text, 'a');
         buf_append_text(&fixture->text, "\"]");
         const char *json = arena_copy_slice(&fixture->arena, buf_slice(&fixture->text));
-        if (size == 4096)
+        if (size == 1000)
             assert_non_null(filter_fixture_parse(fixture, json));
         else
             filter_fixture_refuse(
-                fixture, json, "Filter too complex at filter[2]: more than 4096 bytes of pattern");
+                fixture, json, "Filter too complex at filter[2]: more than 1000 bytes of pattern");
     }
 }
 

@@ -119,6 +119,10 @@ static void patterns_are_printed(void **state)
         {"a\\\\bc\\\\\\\\", " LIKE 'abc\\'"}, // \b is b
         {"'%", " LIKE '\'\'%'"},
         {"a.b*", " LIKE 'a.b*'"},
+        {"\xc3\xbf%x", " ~ '(?s)\xc3\xbf.*x'"}, // one more than the last byte is no UTF-8
+        {"a\x7f%", " ~ '(?s)a\x7f.*'"},
+        {"\xc3\xbf", " LIKE '\xc3\xbf'"},
+        {"%\xc3\xbf%", " LIKE '%\xc3\xbf%'"},
         {"a_", " ~ '(?s)a.'"},
         {"50\\\\%_x", " ~ '(?s)50%.x'"},
         {"\\\\_%", " ~ '(?s)_.*'"},
