@@ -1,10 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reference evaluator of filters, written from their description alone. A row is an object of
-// canonical texts (or null) by field; types say how a field is compared.
-//
-// Null rule: a comparison with a null value never holds, and `not` holds for whatever does not, so that a
-// filter and its negation part the rows in two. Asking for null itself (eq, in) is answered as asked.
-export const matches = (filter, row, types) => evaluate(filter, row, types);
+// The reference evaluator of filters, written from docs/filters.md alone. A row is an object of
+// canonical texts (or null) by field: digits of longs and times, String() of doubles, "true" and
+// "false", JSON text; types say how a field is compared. Values of a filter are what JSON.parse
+// gives, or BigInt and NumberText for numbers that it would round.
+import { NumberText, parseExact, writeExact } from "./json.mjs";
+
+export const matches = (filter, row, types) => isNothing(filter) || evaluate(filter, row, types) === true;
+
+const isNothing = (filter) => filter === undefined || filter === null || filter.length === 0;
+
+// true, false, or null: unknown.
+function evaluate(filter, row, types) {
+  if (Array.isArray(filter[0])) return all(filter, row, types);
+  const [operator, ...operands] = filter;
+  if (operator === "and") return all(operands, row, types);
+  if (operator === "or") return any(operands, row, types);
+  if (operator === "not") return evaluate(operands[0], row, types) !== true;
+  const [field, ...values] = operands;
+  return compare(operator, row[field] ?? null, values, types[field]);
+}
+
+function all(parts, row, types) {
+  const answers = parts.map((part) => evaluate(part, row, types));
+  if (answers.includes(false)) return false;
+  return answers.includes(null) ? null : true;
+}
+
+function any(parts, row, types) {
+  const answers = parts.map((part) => evaluate(part, row, types));
+  if (answers.includes(true)) return true;
+  return answers.includes(null) ? null : false;
+}
 
 const orders = {
   gt: (order) => order > 0,
@@ -13,41 +39,123 @@ const orders = {
   lte: (order) => order <= 0,
 };
 
-function evaluate(filter, row, types) {
-  if (filter === undefined || filter === null || filter.length === 0) return true;
-  if (Array.isArray(filter[0])) return all(filter, row, types);
-  const [operator, ...operands] = filter;
-  if (operator === "and") return all(operands, row, types);
-  if (operator === "or") return operands.some((part) => evaluate(part, row, types));
-  if (operator === "not") return !evaluate(operands[0], row, types);
-  const [field, ...values] = operands;
-  const actual = row[field] ?? null;
-  if (operator === "eq") return isEqual(actual, values[0], types[field]);
-  if (operator === "in") return isAnyEqual(actual, values.flat(), types[field]);
+function compare(operator, actual, values, type) {
+  if (operator === "eq" && values[0] === null) return actual === null;
+  const list = operator === "in" ? (Array.isArray(values[0]) ? values[0] : values) : values;
+  if (operator === "in" && actual === null && list.includes(null)) return true;
+  if (actual === null) return null;
+  const order = (value) => orderOf(actual, value, type);
+  if (operator === "eq") return order(values[0]) === 0;
+  if (operator === "in") return list.some((value) => value !== null && order(value) === 0);
+  if (operator === "between") return order(values[0]) >= 0 && order(values[1]) <= 0;
+  if (operator === "like") return isLike([...actual], readPattern(values[0]));
+  if (operator === "array_contains") return hasElement(actual, values[0]);
   if (!orders[operator]) throw new Error(`operator ${operator} is not in the reference`);
-  return actual !== null && orders[operator](compare(actual, values[0], types[field]));
+  return orders[operator](order(values[0]));
 }
 
-function all(parts, row, types) {
-  return parts.every((part) => evaluate(part, row, types));
+// --- Values.
+
+const isNumber = (value) => typeof value === "number" || typeof value === "bigint" || value instanceof NumberText;
+const numberPattern = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
+
+// A BigInt for 64 bits written without point and exponent, a double else; undefined: not a number.
+function readNumber(text) {
+  if (!numberPattern.test(text)) return undefined;
+  if (/^-?\d+$/.test(text) && BigInt.asIntN(64, BigInt(text)) === BigInt(text)) return BigInt(text);
+  return Number.isFinite(Number(text)) ? Number(text) : undefined;
 }
 
-function isEqual(actual, wanted, type) {
-  if (wanted === null) return actual === null;
-  return actual !== null && compare(actual, wanted, type) === 0;
+// The text that files have for a double.
+function printDouble(value) {
+  if (Object.is(value, -0)) return "-0.0";
+  const [digits, power] = value.toExponential().split("e");
+  const exponent = Number(power);
+  const isLong = exponent >= 15 && exponent >= digits.replace(/[-.]/g, "").length;
+  if (exponent >= -4 && !isLong) return String(value);
+  return `${digits}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
 }
 
-function isAnyEqual(actual, wanted, type) {
-  return wanted.some((value) => isEqual(actual, value, type));
+function textOf(value) {
+  if (!isNumber(value)) return String(value);
+  const number = readNumber(writeExact(value));
+  return typeof number === "bigint" ? String(number) : printDouble(number);
 }
 
-function compare(actual, wanted, type) {
-  if (type === "long" || type === "timestamp") return order(BigInt(actual), wanted);
-  if (type === "double") return order(Number(actual), Number(wanted));
-  if (type === "boolean") return order(actual, String(wanted));
-  return Buffer.compare(Buffer.from(actual), Buffer.from(String(wanted)));
+function timeOf(text) {
+  const [, day, clock = "00:00", seconds = "00", fraction = "", zone = "Z"] =
+    /^(\d{4}-\d\d-\d\d)(?:T(\d\d:\d\d)(?::(\d\d)(?:[.:](\d+))?)?(Z|[+-]\d\d:\d\d)?)?$/.exec(text);
+  return BigInt(Date.parse(`${day}T${clock}:${seconds}.${fraction.slice(0, 3).padEnd(3, "0")}${zone}`));
 }
 
-function order(a, b) {
-  return a < b ? -1 : a > b ? 1 : 0;
+const sign = (a, b) => (a < b ? -1 : a > b ? 1 : 0);
+
+function orderOf(actual, value, type) {
+  const text = isNumber(value) ? writeExact(value) : String(value);
+  switch (type) {
+    case "long":
+      return sign(BigInt(actual), readNumber(text)); // JavaScript compares BigInt and Number exactly
+    case "timestamp":
+      return sign(BigInt(actual), readNumber(text) ?? timeOf(text));
+    case "double":
+      return sign(Number(actual), Number(text));
+    case "boolean":
+      return sign(actual === "true", text === "true");
+    default:
+      return Buffer.compare(Buffer.from(actual), Buffer.from(textOf(value)));
+  }
+}
+
+// --- like.
+
+const anyText = Symbol("%");
+const anyCharacter = Symbol("_");
+
+function readPattern(value) {
+  const characters = [...textOf(value)];
+  const result = [];
+  for (let at = 0; at < characters.length; at++)
+    if (characters[at] === "\\") result.push(characters[++at]);
+    else result.push(characters[at] === "%" ? anyText : characters[at] === "_" ? anyCharacter : characters[at]);
+  return result;
+}
+
+// Which beginnings of the pattern match the text so far.
+function isLike(text, pattern) {
+  let reached = step([true], pattern, undefined);
+  for (const character of text) reached = step(reached, pattern, character);
+  return reached[pattern.length] === true;
+}
+
+function step(before, pattern, character) {
+  const after = [character === undefined];
+  for (const [index, part] of pattern.entries()) {
+    const takes = character !== undefined && (part === anyCharacter || part === character) && before[index];
+    const stays = part === anyText && (after[index] || (character !== undefined && before[index + 1]));
+    after.push(Boolean(takes || stays));
+  }
+  return after;
+}
+
+// --- array_contains.
+
+function hasElement(actual, value) {
+  let elements;
+  try {
+    JSON.parse(actual);
+    elements = parseExact(actual.replace(/("(?:[^"\\]|\\.)*")|[ \t\r\n]+/g, "$1"));
+  } catch {
+    return false;
+  }
+  return Array.isArray(elements) && elements.some((element) => isElement(element, value));
+}
+
+function isElement(element, value) {
+  const text = textOf(value);
+  if (typeof element === "string") return element === text;
+  if (typeof element === "boolean") return String(element) === text;
+  if (!(element instanceof NumberText) || typeof value === "boolean") return false;
+  const wanted = isNumber(value) ? readNumber(writeExact(value)) : readNumber(text);
+  const found = readNumber(element.text);
+  return wanted !== undefined && found !== undefined && sign(found, wanted) === 0;
 }
