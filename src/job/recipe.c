@@ -80,6 +80,38 @@ static bool recipe_load_filter(const struct json_node *node, struct arena *arena
     return filter_load(node, arena, &recipe->filter, err);
 }
 
+static bool recipe_set_gone(struct err *err, const char *name, const char *where,
+                            const struct schema *schema)
+{
+    return err_set(err, ERR_INVALID, "schema_changed: field %s of %s is not in topic %s any more",
+                   name, where, schema->topic_name);
+}
+
+struct recipe_gone {
+    const struct schema *schema;
+    const char *name; // of the first field of the filter that is gone, or NULL
+};
+
+static void recipe_look_for_field(const struct column *column, void *context)
+{
+    struct recipe_gone *gone = context;
+    if (gone->name == NULL && schema_find(gone->schema, slice_text(column->name)) == NULL)
+        gone->name = column->name;
+}
+
+// A field that is gone would read as missing, and the file be wrong without a word.
+static bool recipe_check_fields(const struct report *report, const struct schema *schema,
+                                const struct filter *filter, struct err *err)
+{
+    for (size_t i = 0; i < report->field_count && !report->wants_all; i++) {
+        if (schema_find(schema, slice_text(report->fields[i])) == NULL)
+            return recipe_set_gone(err, report->fields[i], "report_fields", schema);
+    }
+    struct recipe_gone gone = {.schema = schema};
+    filter_each_column(filter, recipe_look_for_field, &gone);
+    return gone.name == NULL || recipe_set_gone(err, gone.name, "the filter", schema);
+}
+
 bool recipe_make(const struct recipe_request *request, struct arena *arena,
                  struct recipe *ret_recipe, struct err *err)
 {
@@ -94,16 +126,16 @@ bool recipe_make(const struct recipe_request *request, struct arena *arena,
         .part_bytes = request->part_bytes,
         .encoder = recipe_encoder_id(report->format, report->compression, arena),
     };
-    struct column *columns = NULL;
-    recipe.column_count = report_columns(report, request->schema, arena, &columns);
-    if (recipe.column_count == 0)
-        return err_set(err, ERR_INVALID, "a field that the subscription asks for is not available");
-    recipe.columns = columns;
     if (report->filter_typed != NULL) {
         struct json_tree *tree CLEANUP(json_tree_free) = NULL;
         TRY(json_tree_parse(slice_text(report->filter_typed), &tree, err));
         TRY(recipe_load_filter(json_tree_root(tree), arena, &recipe, err));
     }
+    TRY(recipe_check_fields(report, request->schema, recipe.filter, err));
+    struct column *columns = NULL;
+    recipe.column_count = report_columns(report, request->schema, arena, &columns);
+    ASSERT(recipe.column_count > 0);
+    recipe.columns = columns;
     *ret_recipe = recipe;
     return true;
 }

@@ -156,6 +156,29 @@ static void test_field_that_is_gone_is_said(void **state)
     struct recipe made;
     assert_false(recipe_make(&request, &fixture->arena, &made, &fixture->err));
     assert_int_equal(fixture->err.kind, ERR_INVALID);
+    assert_string_equal(fixture->err.message,
+                        "schema_changed: field no_such_field of report_fields "
+                        "is not in topic milk_click any more");
+}
+
+// It would read as missing, and `not` would pass every row.
+static void test_field_of_the_filter_that_is_gone_is_said(void **state)
+{
+    struct fixture *fixture = *state;
+    struct report report = report_of(filter_text(
+        fixture, "[\"or\",[\"eq\",\"name\",\"a\"],[\"not\",[\"array_contains\",\"tags\",1]]]"));
+    struct recipe_request request = request_of(&report);
+    struct recipe made;
+    assert_done(recipe_make(&request, &fixture->arena, &made, &fixture->err));
+    struct schema smaller = schema;
+    smaller.field_count = 2; // without tags
+    request.schema = &smaller;
+    assert_false(recipe_make(&request, &fixture->arena, &made, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_INVALID); // not tried again
+    assert_string_equal(fixture->err.message, "schema_changed: field tags of the filter is not in "
+                                              "topic milk_click any more");
+    report.wants_all = true;
+    assert_false(recipe_make(&request, &fixture->arena, &made, &fixture->err));
 }
 
 static void test_damaged_recipes_are_corrupt(void **state)
@@ -237,6 +260,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_stored_recipe_comes_back, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_filter_comes_back_as_none, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_field_that_is_gone_is_said, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_field_of_the_filter_that_is_gone_is_said, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_recipes_are_corrupt, set_up, tear_down),
         cmocka_unit_test(test_where_compression_happens),
         cmocka_unit_test_setup_teardown(test_encoder_ids_differ, set_up, tear_down),
