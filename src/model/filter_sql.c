@@ -9,6 +9,8 @@
 #include "base/number.h"
 #include "model/filter_internal.h"
 
+#define FILTER_INT64_END 9223372036854775808.0 // 2^63
+
 struct filter_printer {
     struct buf *sql;
     void (*append_column)(struct buf *sql, const struct column *column, void *context);
@@ -135,7 +137,7 @@ static void filter_append_json_number(struct buf *sql, struct slice number, cons
 // Whether a double is a long, and which one.
 static bool filter_double_is_int64(double real, int64_t *ret_int64)
 {
-    if (real < -0x1p63 || real >= 0x1p63 || real != floor(real))
+    if (real < -FILTER_INT64_END || real >= FILTER_INT64_END || real != floor(real))
         return false;
     *ret_int64 = (int64_t)real;
     return true;
