@@ -42,13 +42,16 @@ async function walk(path, limit, options = {}, method = "GET") {
 test("every list can be walked, and says the same as whole", async () => {
   const admin = { token: server.account.admin_token };
   for (const name of ["a", "b", "c"]) await makeTenant(server, name);
+  for (let n = 0; n < 7; n++)
+    await api.subscribeRaw({ report_type: "eo_open", report_fields: ["id"], cadence: n % 2 ? "daily" : "hourly", filter: ["eq", "name", String(n)] });
   const id = await api.subscribe({ report_type: "eo_click", report_fields: ["id"] });
   const hour = Math.floor(Date.now() / HOUR_MS) * HOUR_MS;
   await api.backfill(id, hour - 8 * HOUR_MS, hour);
   await api.waitJobs(id, 8);
   const scope = `app_id=${api.appId}`;
   const lists = [
-    ["/v1/topics"],
+    ["/v1/topics"], ["/v1/subscriptions"], [`/scheduled-exports/logs/subscriptions?${scope}`], [`/scheduled-exports/exports/logs/subscriptions/?${scope}`],
+    [`/v1/subscriptions/${id}/windows`], [`/v1/subscriptions/${id}/gaps`],
     [`/scheduled-exports/logs/subscription/${id}/jobs?${scope}`], [`/scheduled-exports/logs/subscription/${id}/jobs?${scope}`, {}, "POST"],
     ["/v1/admin/organizations", admin], ["/v1/admin/apps", admin], [`/v1/admin/apps?organization_id=${api.organizationId}`, admin],
     ["/v1/admin/tokens", admin], ["/v1/admin/users", admin], ["/v1/admin/audit", admin],
@@ -68,14 +71,31 @@ test("every list can be walked, and says the same as whole", async () => {
   assert.deepEqual(found.map(({ start_date: start }) => start), found.map(({ start_date: start }) => start).sort().reverse());
 });
 
+test("a page that is walked away under loses nothing", async () => {
+  const tenant = await makeTenant(server, "walker");
+  for (let n = 0; n < 6; n++)
+    assert.equal((await tenant.subscribeRaw({ report_type: "eo_open", report_fields: ["id"], filter: ["eq", "name", String(n)] })).status, 200);
+  const all = (await tenant.call("GET", "/v1/subscriptions")).map(({ subscription_id: id }) => id);
+  const seen = [];
+  for (let at = "/v1/subscriptions?limit=2"; at !== undefined;) { // each is deleted as soon as it was seen
+    const reply = await tenant.raw("GET", at);
+    at = nextOf(reply);
+    for (const { subscription_id: id } of reply.json) {
+      seen.push(id);
+      await tenant.deactivate(id);
+    }
+  }
+  assert.deepEqual(seen, all);
+});
+
 test("limits and cursors that are none are refused on every list", async () => {
   const topics = await api.raw("GET", "/v1/topics?limit=1");
   const cursor = new URL(/<([^>]+)>/.exec(topics.headers.link)[1]).searchParams.get("cursor");
   const { json: description } = await api.raw("GET", "/openapi.json");
   const id = (await api.call("GET", "/v1/subscriptions"))[0].subscription_id;
   const paged = Object.entries(description.paths).flatMap(([path, methods]) => Object.entries(methods)
-    .filter(() => /topics$|jobs$|admin/.test(path)).filter(([, { parameters }]) => parameters.some(({ name }) => name === "cursor")).map(([method]) => [method.toUpperCase(), path]));
-  assert.ok(paged.length >= 8);
+    .filter(([, { parameters }]) => parameters.some(({ name }) => name === "cursor")).map(([method]) => [method.toUpperCase(), path]));
+  assert.ok(paged.length >= 12);
   for (const [method, pattern] of paged) {
     const path = join(pattern.replaceAll("{subscription_id}", id), pattern.startsWith("/scheduled") ? `app_id=${api.appId}` : "x=1");
     const token = pattern.includes("/admin/") ? server.account.admin_token : api.token;
