@@ -32,8 +32,6 @@
 
 #define API_REPLY_BYTES_MAX ((size_t)32 * 1024 * 1024)
 
-static const char api_all_methods[] = "GET, HEAD, POST, PATCH, DELETE, OPTIONS";
-
 static bool api_is_streamed(const struct api_call *call)
 {
     return call->match.route != NULL && call->match.route->mode == API_MODE_STREAMED;
@@ -58,26 +56,24 @@ static void api_refuse_now(struct api_call *call, const struct err *err)
     api_send(call);
 }
 
-// A path that no row has, or a method that the path does not take.
+// A path that no row has, or a method that the path does not take. "OPTIONS *", TRACE and unknown
+// methods are the server's affair.
 static void api_reply_unmatched(struct api_call *call)
 {
-    const struct slice method = http_method(call->request);
-    const bool is_server = slice_equal_text(http_path(call->request), "*");
-    const bool is_options = slice_equal_text(method, "OPTIONS");
-    const bool is_trace = slice_equal_text(method, "TRACE");
     const bool is_known = call->match.allow[0] != '\0';
-    if (is_known || is_trace || is_server)
-        http_add_header(call->request, "Allow", is_known ? call->match.allow : api_all_methods);
-    if (is_options && (is_known || is_server)) {
-        api_cors_preflight(call, is_known ? call->match.allow : api_all_methods);
+    if (!is_known) {
+        api_stage_error(call, 404, "Not found");
+        api_send(call);
+        return;
+    }
+    http_add_header(call->request, "Allow", call->match.allow);
+    if (slice_equal_text(http_method(call->request), "OPTIONS")) {
+        api_cors_preflight(call, call->match.allow);
         call->status = 204;
         http_reply(call->request, 204, slice_of(NULL, 0));
         return;
     }
-    if (is_known || is_trace || is_server)
-        api_stage_error(call, 405, "Method not allowed");
-    else
-        api_stage_error(call, 404, "Not found");
+    api_stage_error(call, 405, "Method not allowed");
     api_send(call);
 }
 

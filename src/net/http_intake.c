@@ -31,6 +31,8 @@ ssize_t __real_recv(int fd, void *to, size_t room_bytes, int flags);
 ssize_t __wrap_recv(int fd, void *to, size_t room_bytes, int flags);
 ssize_t __real_gnutls_record_recv(gnutls_session_t session, void *to, size_t room_bytes);
 ssize_t __wrap_gnutls_record_recv(gnutls_session_t session, void *to, size_t room_bytes);
+int __real_gnutls_handshake(gnutls_session_t session);
+int __wrap_gnutls_handshake(gnutls_session_t session);
 
 // --- The table
 
@@ -216,4 +218,13 @@ ssize_t __wrap_gnutls_record_recv(gnutls_session_t session, void *to, size_t roo
         return __real_gnutls_record_recv(session, to, room_bytes);
     const struct http_puller puller = {.pull = http_intake_pull_tls, .session = session};
     return http_intake_take(connection, &puller, to, room_bytes);
+}
+
+// The library closes after a handshake that failed, and does not say why.
+int __wrap_gnutls_handshake(gnutls_session_t session)
+{
+    const int result = __real_gnutls_handshake(session);
+    if (result < 0 && gnutls_error_is_fatal(result) != 0)
+        (void)gnutls_alert_send_appropriate(session, result); // or not, when the peer has gone
+    return result;
 }
