@@ -30,10 +30,11 @@ enum job_kind {
     JOB_RETRY,
 };
 
-enum job_priority { // order of claims
+enum job_priority { // on disk; the order of claims is SAMPLE, REQUEST, LIVE, BACKFILL
     JOB_PRIORITY_SAMPLE,
     JOB_PRIORITY_LIVE,
     JOB_PRIORITY_BACKFILL,
+    JOB_PRIORITY_REQUEST, // somebody waits for it
 };
 
 struct job_file {
@@ -67,6 +68,7 @@ struct job {
     int64_t finished_at_ms; // 0: not final
     int64_t expires_at_ms;  // of the files; 0: none
     bool is_expired;        // files are gone or going
+    bool is_restoring;      // it SUCCEEDED once; its expired files are being made again
     int64_t row_count;
     int64_t byte_count;
     const char *reason;         // of FAILED, or of the last failed try
@@ -112,6 +114,14 @@ NODISCARD bool job_backfill(struct catalog *catalog, const char *subscription_id
 NODISCARD bool job_retry(struct catalog *catalog, const char *organization_id, struct slice job_id,
                          int64_t now_ms, struct arena *arena, struct job *ret_job, struct err *err);
 
+// The files of an expired SUCCEEDED job are made again from its recipe: it is pending until they
+// are there, or until it is known that they cannot be the same (then it stays expired, with a
+// reason). Again while that goes on: nothing happens. CONFLICT when it has not SUCCEEDED or files
+// of it are left.
+NODISCARD bool job_restore(struct catalog *catalog, const char *organization_id,
+                           struct slice job_id, struct arena *arena, struct job *ret_job,
+                           struct err *err);
+
 // --- Reading
 
 // Visible jobs: those not final, and those final since since_ms, newest first.
@@ -126,6 +136,16 @@ NODISCARD bool job_get(struct catalog *catalog, const char *organization_id,
 NODISCARD bool job_get_manifest(struct catalog *catalog, const char *organization_id,
                                 struct slice job_id, struct arena *arena, const char **ret_manifest,
                                 struct err *err);
+
+// The last revision of a subscription that has one window, seen or not. NOT_FOUND.
+NODISCARD bool job_get_last(struct catalog *catalog, const char *subscription_id,
+                            struct arena *arena, struct job *ret_job, struct err *err);
+// Whether all of these are SUCCEEDED or FAILED; an id that is unknown counts as such.
+NODISCARD bool job_all_final(struct catalog *catalog, const char *const *job_ids, size_t count,
+                             bool *ret_are_final, struct err *err);
+// What its first claim froze; NULL before. NOT_FOUND.
+NODISCARD bool job_get_recipe(struct catalog *catalog, const char *job_id, struct arena *arena,
+                              const char **ret_recipe, struct err *err);
 
 // The ledger: every job row of the subscription (samples left out) whose window starts in [start,
 // end), by window and revision, invisible ones included: the caller merges them with the computed

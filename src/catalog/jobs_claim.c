@@ -28,13 +28,14 @@ struct job_candidate {
     enum job_kind kind;
     int64_t status; // of the subscription
     int64_t lost_count;
+    bool is_restoring;
     bool is_lapsed; // a worker lost it
 };
 
 // In the order in which job_read_candidate reads.
 #define JOB_CANDIDATE_COLUMNS                                                                      \
     "j.id, j.subscription_id, j.organization_id, j.kind, j.lost_count,"                            \
-    " (SELECT u.status FROM subscriptions u WHERE u.id = j.subscription_id)"
+    " (SELECT u.status FROM subscriptions u WHERE u.id = j.subscription_id), j.is_restoring"
 
 static void job_read_candidate(const struct db_rows *rows, struct arena *arena,
                                struct job_candidate *ret_candidate)
@@ -46,6 +47,7 @@ static void job_read_candidate(const struct db_rows *rows, struct arena *arena,
         .kind = (enum job_kind)db_rows_int64(rows, 3),
         .lost_count = db_rows_int64(rows, 4),
         .status = db_rows_int64(rows, 5),
+        .is_restoring = db_rows_int64(rows, 6) != 0,
     };
 }
 
@@ -73,7 +75,7 @@ static bool job_find_lapsed(struct catalog *catalog, const struct job_claim_requ
         return true;
     job_read_candidate(rows, arena, ret_candidate);
     ret_candidate->is_lapsed = true;
-    ret_candidate->lost_count += db_rows_int64(rows, 6);
+    ret_candidate->lost_count += db_rows_int64(rows, 7);
     return true;
 }
 
@@ -98,7 +100,8 @@ static bool job_find_ready(struct catalog *catalog, int64_t priority, const char
                           " AND (j.revision <= 0 OR NOT EXISTS (SELECT 1 FROM jobs p"
                           "  WHERE p.subscription_id = j.subscription_id"
                           "  AND p.start_ms = j.start_ms AND p.revision >= 0"
-                          "  AND p.revision < j.revision AND p.state IN (0, 1, 2)))"
+                          "  AND p.revision < j.revision AND p.state IN (0, 1, 2)"
+                          "  AND p.is_restoring = 0))"
                           " ORDER BY j.start_ms LIMIT 1",
                           values, ARRAY_COUNT(values), &rows, ret_found, err));
     if (*ret_found)
@@ -129,7 +132,10 @@ static bool job_find_pending(struct catalog *catalog, const struct job_moment *m
                              struct arena *arena, bool *ret_found,
                              struct job_candidate *ret_candidate, struct err *err)
 {
-    for (int64_t priority = JOB_PRIORITY_SAMPLE; priority <= JOB_PRIORITY_BACKFILL; priority++) {
+    static const enum job_priority order[] = {JOB_PRIORITY_SAMPLE, JOB_PRIORITY_REQUEST,
+                                              JOB_PRIORITY_LIVE, JOB_PRIORITY_BACKFILL};
+    for (size_t i = 0; i < ARRAY_COUNT(order); i++) {
+        const int64_t priority = (int64_t)order[i];
         struct db_rows *turns CLEANUP(db_rows_close) = NULL;
         TRY(job_query_turns(catalog, priority, &turns, err));
         while (db_rows_next(turns, err)) {
@@ -223,8 +229,9 @@ static bool job_settle_candidate(struct catalog *catalog, const struct job_claim
         };
         return job_end_failed(catalog, &end, err);
     }
-    const bool is_ended = candidate->status == SUBSCRIPTION_FAILED ||
-                          candidate->status == SUBSCRIPTION_INACTIVE;
+    // Files that were delivered once may come again after the end.
+    const bool is_ended = !candidate->is_restoring && (candidate->status == SUBSCRIPTION_FAILED ||
+                                                       candidate->status == SUBSCRIPTION_INACTIVE);
     if (!candidate->is_lapsed && is_ended) {
         int64_t count = 0;
         return job_cancel_pending(catalog, candidate->subscription_id,

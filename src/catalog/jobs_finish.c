@@ -118,7 +118,7 @@ static bool job_insert_files(struct catalog *catalog, const char *job_id,
 struct job_held {
     enum job_kind kind;
     const char *subscription_id;
-    bool is_wanted; // the subscription is PENDING or ACTIVE
+    bool is_wanted; // the subscription is PENDING or ACTIVE, or the job is restored for its sake
 };
 static bool job_find_held(struct catalog *catalog, const struct job_claim *claim,
                           struct arena *arena, bool *ret_is_held, struct job_held *ret_held,
@@ -129,8 +129,8 @@ static bool job_find_held(struct catalog *catalog, const struct job_claim *claim
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
     TRY(catalog_query_row(catalog,
-                          "SELECT kind, subscription_id, (SELECT u.status IN (0, 1)"
-                          " FROM subscriptions u WHERE u.id = jobs.subscription_id)"
+                          "SELECT kind, subscription_id, is_restoring = 1 OR (SELECT u.status"
+                          " IN (0, 1) FROM subscriptions u WHERE u.id = jobs.subscription_id)"
                           " FROM jobs WHERE " JOB_IS_HELD,
                           values, ARRAY_COUNT(values), &rows, &found, err));
     *ret_is_held = found;
@@ -164,7 +164,8 @@ static bool job_succeed_body(struct catalog *catalog, void *context, struct err 
     };
     TRY(db_exec(catalog->db,
                 "UPDATE jobs SET state = 3, reason = NULL, lease_until_ms = 0, row_count = $2,"
-                " byte_count = $3, manifest = $4, finished_at_ms = $5, expires_at_ms = $6,"
+                " byte_count = $3, manifest = CASE is_restoring WHEN 1 THEN manifest ELSE $4 END,"
+                " finished_at_ms = $5, expires_at_ms = $6, is_expired = 0, is_restoring = 0,"
                 " is_visible = CASE WHEN kind = 3 AND $2 > 0 THEN 1 ELSE is_visible END"
                 " WHERE id = $1",
                 values, ARRAY_COUNT(values), NULL, err));
@@ -188,9 +189,12 @@ bool job_end_failed(struct catalog *catalog, const struct job_end *end, struct e
     ASSERT(end->reason != NULL);
     const struct db_value values[] = {db_text(end->job_id), db_text(end->reason),
                                       db_int64(end->now_ms), db_int64(end->is_taken_away ? 1 : 0)};
-    // A late job that cannot be made is news, whether or not it would have had rows.
+    // A late job that cannot be made is news, whether or not it would have had rows. A job whose
+    // files cannot be restored has SUCCEEDED all the same.
     TRY(db_exec(catalog->db,
-                "UPDATE jobs SET state = 4, reason = $2, finished_at_ms = $3, lease_until_ms = 0,"
+                "UPDATE jobs SET state = CASE is_restoring WHEN 1 THEN 3 ELSE 4 END, reason = $2,"
+                " finished_at_ms = CASE is_restoring WHEN 1 THEN finished_at_ms ELSE $3 END,"
+                " is_restoring = 0, lease_until_ms = 0,"
                 " fence = fence + $4, is_visible = CASE kind WHEN 3 THEN 1 ELSE is_visible END "
                 "WHERE id = $1",
                 values, ARRAY_COUNT(values), NULL, err));
@@ -206,7 +210,8 @@ bool job_cancel_pending(struct catalog *catalog, const char *subscription_id, co
                                       db_int64(JOB_ROWS_PER_TRANSACTION)};
     return db_exec(catalog->db,
                    "UPDATE jobs SET state = 4, reason = $2, finished_at_ms = $3 WHERE ordinal IN"
-                   " (SELECT ordinal FROM jobs WHERE subscription_id = $1 AND state = 0 LIMIT $4)",
+                   " (SELECT ordinal FROM jobs"
+                   "  WHERE subscription_id = $1 AND state = 0 AND is_restoring = 0 LIMIT $4)",
                    values, ARRAY_COUNT(values), ret_count, err);
 }
 
@@ -229,7 +234,8 @@ static bool job_fail_body(struct catalog *catalog, void *context, struct err *er
     if (!is_held)
         return job_was_left(catalog, claim,
                             "SELECT count(*) FROM jobs"
-                            " WHERE id = $1 AND fence = $2 AND claim_id = $3 AND state IN (0, 4)",
+                            " WHERE id = $1 AND fence = $2 AND claim_id = $3"
+                            " AND (state IN (0, 4) OR state = 3 AND is_expired = 1)",
                             err);
     if (failure->retry_at_ms == 0 || !held.is_wanted) {
         const struct job_end end = {

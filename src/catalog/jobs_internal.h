@@ -39,10 +39,10 @@ enum job_internal_limits {
     " j.subscription_version, j.topic_id,"                                                         \
     " j.start_ms, j.end_ms, j.revision, j.kind, j.state, j.is_visible, j.seq_lo, j.seq_hi,"        \
     " j.fence, j.claim_id, j.lost_count, j.created_at_ms, j.finished_at_ms, j.expires_at_ms,"      \
-    " j.is_expired, j.row_count, j.byte_count, j.reason, j.first_failed_at_ms"
+    " j.is_expired, j.row_count, j.byte_count, j.reason, j.first_failed_at_ms, j.is_restoring"
 #define JOB_COLUMNS      JOB_COLUMNS_BUT_RECIPE ", j.recipe"
 #define JOB_LIST_COLUMNS JOB_COLUMNS_BUT_RECIPE ", NULL AS recipe"
-#define JOB_COLUMN_COUNT ((size_t)26)
+#define JOB_COLUMN_COUNT ((size_t)27)
 
 // The files are left empty.
 void job_read_row(const struct db_rows *rows, struct arena *arena, struct job *ret_job);

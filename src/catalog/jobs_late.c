@@ -173,8 +173,8 @@ static bool job_late_find_windows(struct catalog *catalog, struct job_late_makin
     TRY(db_query(catalog->db,
                  "SELECT DISTINCT " JOB_LIST_COLUMNS
                  " FROM late_hints h CROSS JOIN subscription_versions v CROSS JOIN subscriptions u"
-                 " CROSS JOIN jobs j WHERE" JOB_LATE_WINDOWS " AND j.state = 3"
-                 " AND (j.revision = 0 AND j.kind IN (1, 2)"
+                 " CROSS JOIN jobs j WHERE" JOB_LATE_WINDOWS
+                 " AND (j.state = 3 OR j.is_restoring = 1) AND (j.revision = 0 AND j.kind IN (1, 2)"
                  "  OR j.created_at_ms <= $1 - $2 OR j.created_at_ms > $1)"
                  " ORDER BY j.start_ms, j.id LIMIT $3",
                  values, ARRAY_COUNT(values), &rows, err));

@@ -132,6 +132,54 @@ bool job_get_manifest(struct catalog *catalog, const char *organization_id, stru
     return true;
 }
 
+bool job_get_last(struct catalog *catalog, const char *subscription_id, struct arena *arena,
+                  struct job *ret_job, struct err *err)
+{
+    const struct db_value values[] = {db_text(subscription_id)};
+    struct job *jobs = NULL;
+    size_t count = 0;
+    TRY(job_collect(catalog,
+                    "SELECT " JOB_AND_FILE_COLUMNS JOB_JOIN_FILES " WHERE j.subscription_id = $1"
+                    " AND j.revision = (SELECT max(n.revision) FROM jobs n"
+                    "  WHERE n.subscription_id = $1) ORDER BY f.part",
+                    values, ARRAY_COUNT(values), arena, &jobs, &count, err));
+    if (count == 0)
+        return err_set(err, ERR_NOT_FOUND, "Job not found");
+    ASSERT(count == 1);
+    *ret_job = jobs[0];
+    return true;
+}
+
+bool job_all_final(struct catalog *catalog, const char *const *job_ids, size_t count,
+                   bool *ret_are_final, struct err *err)
+{
+    bool are_final = true;
+    for (size_t i = 0; i < count && are_final; i++) {
+        const struct db_value values[] = {db_text(job_ids[i])};
+        int64_t open_count = 0;
+        TRY(catalog_query_int64(catalog,
+                                "SELECT count(*) FROM jobs WHERE id = $1 AND state IN (0, 1, 2)",
+                                values, ARRAY_COUNT(values), &open_count, err));
+        are_final = open_count == 0;
+    }
+    *ret_are_final = are_final;
+    return true;
+}
+
+bool job_get_recipe(struct catalog *catalog, const char *job_id, struct arena *arena,
+                    const char **ret_recipe, struct err *err)
+{
+    const struct db_value values[] = {db_text(job_id)};
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    bool found = false;
+    TRY(catalog_query_row(catalog, "SELECT recipe FROM jobs WHERE id = $1", values,
+                          ARRAY_COUNT(values), &rows, &found, err));
+    if (!found)
+        return err_set(err, ERR_NOT_FOUND, "Job not found");
+    *ret_recipe = catalog_row_text(rows, 0, arena);
+    return true;
+}
+
 bool job_find_file(struct catalog *catalog, struct slice key, struct arena *arena,
                    struct job_file *ret_file, struct err *err)
 {

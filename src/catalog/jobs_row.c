@@ -71,6 +71,7 @@ void job_read_row(const struct db_rows *rows, struct arena *arena, struct job *r
     job.byte_count = db_rows_int64(rows, column++);
     job.reason = catalog_row_text(rows, column++, arena);
     job.first_failed_at_ms = db_rows_int64(rows, column++);
+    job.is_restoring = db_rows_int64(rows, column++) != 0;
     job.recipe = catalog_row_text(rows, column++, arena);
     ASSERT(column == JOB_COLUMN_COUNT);
     *ret_job = job;

@@ -209,6 +209,50 @@ bool segment_find(struct catalog *catalog, const struct segment_slice *wanted, s
     return true;
 }
 
+// An app that came after the window's end may have sent rows of it all the same, and so may one
+// that is deleted by now.
+bool segment_find_apps(struct catalog *catalog, const char *organization_id,
+                       const struct segment_slice *wanted, bool with_idle, struct arena *arena,
+                       const char *const **ret_app_ids, size_t *ret_count, struct err *err)
+{
+    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
+    const struct db_value values[] = {
+        db_text(organization_id),
+        db_int64(wanted->topic_id),
+        db_int64(wanted->time_min_ms - CIVIL_HOUR_MS), // the hour that holds the start
+        db_int64(wanted->time_min_ms),
+        db_int64(wanted->time_max_ms),
+        db_int64(wanted->seq_min),
+        db_int64(wanted->seq_max),
+        db_int64(with_idle ? 1 : 0),
+    };
+    TRY(db_query(catalog->db,
+                 "SELECT a.id FROM apps a WHERE a.organization_id = $1"
+                 " AND ($8 = 1 AND a.created_at_ms < $5"
+                 "  AND (a.deleted_at_ms = 0 OR a.deleted_at_ms >= $5)"
+                 "  OR EXISTS (SELECT 1 FROM segment_slices x"
+                 "   WHERE x.topic_id = $2 AND x.app_id = CAST(a.id AS INTEGER)"
+                 "   AND x.hour_ms > $3 AND x.hour_ms < $5"
+                 "   AND x.time_max_ms >= $4 AND x.time_min_ms < $5"
+                 "   AND x.seq_max > $6 AND x.seq_min <= $7)"
+                 "  OR EXISTS (SELECT 1 FROM lake_floors l"
+                 "   WHERE l.topic_id = $2 AND l.app_id = CAST(a.id AS INTEGER)"
+                 "   AND l.hour_ms > $3 AND l.hour_ms < $5 AND l.seq_max > $6))"
+                 " ORDER BY a.created_at_ms, a.id",
+                 values, ARRAY_COUNT(values), &rows, err));
+    struct catalog_list list = {0};
+    while (db_rows_next(rows, err)) {
+        const char **app_id = catalog_list_add(&list, arena, sizeof *app_id);
+        *app_id = catalog_row_text(rows, 0, arena);
+    }
+    TRY(err->kind == ERR_NONE);
+    // Never NULL: that stands for a job of one app.
+    const size_t room_bytes = sizeof(const char *);
+    *ret_app_ids = list.count > 0 ? list.items : arena_alloc(arena, room_bytes);
+    *ret_count = list.count;
+    return true;
+}
+
 // --- Pins
 
 static bool segment_pin_one(struct catalog *catalog, const char *holder, int64_t id,

@@ -98,6 +98,14 @@ NODISCARD bool segment_find(struct catalog *catalog, const struct segment_slice 
 // wanted: topic_id, app_id, time_min_ms = start, time_max_ms = end (exclusive), seq_min = lo
 // (exclusive), seq_max = hi. Rows counted in ret_slices are those of whole hours.
 
+// The organization's apps that have rows of the topic in [start, end) x (seq_lo, seq_hi], kept or
+// dropped by retention, and with_idle also all that exist at the end; in the order of their making.
+// wanted as for segment_find, but for app_id.
+NODISCARD bool segment_find_apps(struct catalog *catalog, const char *organization_id,
+                                 const struct segment_slice *wanted, bool with_idle,
+                                 struct arena *arena, const char *const **ret_app_ids,
+                                 size_t *ret_count, struct err *err);
+
 // Pins keep the files of segments on disk while a job reads them, also when compaction replaced
 // them. CONFLICT, and no pin, when one of them was replaced or dropped in the meantime: find again.
 // Pinning again moves until_ms, also of segments that were replaced while the holder's pin stood.

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "catalog/jobs.h"
+#include "catalog/requests.h"
 #include "catalog/segments.h"
 
 #define SCHEDULER_POLL_MS      INT64_C(200)
@@ -107,6 +108,16 @@ static bool scheduler_is_listed(const char *key, void *context, bool *ret_is_lis
     return job_lists_file(context, key, ret_is_listed, err);
 }
 
+// Exports and previews that were asked for once and are long over.
+static bool scheduler_forget_requests(struct scheduler *scheduler, struct err *err)
+{
+    const int64_t now_ms = clock_wall_ms(scheduler->config->clock);
+    int64_t count = SCHEDULER_ROWS_PER_TXN;
+    while (count == SCHEDULER_ROWS_PER_TXN && !stop_poll(scheduler->config->stop))
+        TRY(request_remove_old(scheduler->catalog, now_ms, SCHEDULER_ROWS_PER_TXN, &count, err));
+    return true;
+}
+
 // Files of attempts whose job never came to list them: killed writers, jobs that FAILED with a
 // worker.
 static bool scheduler_tidy(struct scheduler *scheduler, struct err *err)
@@ -115,6 +126,7 @@ static bool scheduler_tidy(struct scheduler *scheduler, struct err *err)
     if (now_boot_ms < scheduler->next_tidy_boot_ms)
         return true;
     scheduler->next_tidy_boot_ms = now_boot_ms + SCHEDULER_TIDY_MS;
+    TRY(scheduler_forget_requests(scheduler, err));
     return store_sweep(scheduler->store, SCHEDULER_ORPHAN_MS, scheduler_is_listed,
                        scheduler->catalog, err);
 }

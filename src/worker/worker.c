@@ -124,7 +124,7 @@ static bool worker_give_back(struct worker *worker, const struct job *job,
     }
     worker_log_job(LOG_ERROR, "job_failed", job, "reason", failure->message);
     TRY(job_run_discard(&worker->run_config, worker->catalog, job, err));
-    if (!job_run_is_outdated(failure) || job->kind == JOB_SAMPLE)
+    if (!job_run_is_outdated(failure) || job->kind == JOB_SAMPLE || job->is_restoring)
         return true;
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
