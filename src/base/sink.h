@@ -23,7 +23,7 @@ void sink_free(struct sink **sink);
 struct sink *sink_memory_new(struct buf *destination);
 
 // Counts and hashes what passes. At finish it stores into *ret_digest, which the caller owns and
-// keeps alive; nothing is stored when the chain fails.
+// keeps alive; nothing is stored when the chain fails. next NULL: the bytes go nowhere else.
 struct sink_digest {
     uint64_t byte_count;
     uint8_t sha256[32];

@@ -6,22 +6,20 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/json_tree.h"
 #include "base/mem.h"
 #include "catalog/leases.h"
-#include "catalog/segment_retention.h"
 #include "catalog/segments.h"
 #include "catalog/subscriptions.h"
 #include "catalog/topics.h"
+#include "job/job_inputs.h"
+#include "job/job_preview.h"
 #include "job/manifest.h"
 #include "job/parts.h"
 #include "job/recipe.h"
-#include "lake/compact.h"
 #include "source/source.h"
 
 #define JOB_RUN_TEXT_BYTES_MAX ((size_t)64 * 1024 * 1024) // recipes and manifests
 #define JOB_RUN_PIN_MS         INT64_C(24 * 3600 * 1000)
-#define JOB_RUN_PIN_TRIES      10
 
 static const char job_run_outdated_text[] = "the export engine was upgraded while this job waited";
 
@@ -36,8 +34,13 @@ struct job_attempt {
     struct subscription subscription;
     const struct schema *schema;
     struct recipe recipe;
-    struct source_segment *segments;
-    size_t segment_count;
+    struct job_inputs inputs;
+    struct job_preview *preview; // of a preview, else NULL
+    // Of all tasks so far.
+    struct job_file *files;
+    size_t file_count;
+    size_t file_capacity;
+    int64_t row_count;
 };
 
 bool job_run_is_outdated(const struct err *err)
@@ -62,6 +65,9 @@ static bool job_attempt_freeze(struct job_attempt *attempt, struct err *err)
     const struct job *job = attempt->job;
     const char *text = job->recipe;
     if (text == NULL) {
+        const char *const *app_ids = NULL;
+        size_t app_count = 0;
+        TRY(job_inputs_apps(attempt->catalog, job, attempt->arena, &app_ids, &app_count, err));
         const struct recipe_request request = {
             .report = &attempt->subscription.report,
             .schema = attempt->schema,
@@ -69,6 +75,8 @@ static bool job_attempt_freeze(struct job_attempt *attempt, struct err *err)
             .seq_hi = job->seq_hi,
             .csv_formula_guard = attempt->config->csv_formula_guard,
             .part_bytes = attempt->config->part_bytes,
+            .app_ids = app_ids,
+            .app_count = app_count,
         };
         struct recipe fresh;
         TRY(recipe_make(&request, attempt->arena, &fresh, err));
@@ -87,100 +95,59 @@ static bool job_attempt_freeze(struct job_attempt *attempt, struct err *err)
     return true;
 }
 
-static bool job_attempt_read_columns(const struct segment *segment, struct arena *arena,
-                                     struct source_segment *ret_segment, struct err *err)
+static bool job_attempt_gather(struct job_attempt *attempt, struct err *err)
 {
-    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
-    TRY(json_tree_parse(slice_text(segment->columns), &tree, err));
-    const struct json_node *names = json_tree_root(tree);
-    const size_t count = json_node_count(names);
-    const char **columns = arena_alloc_array(arena, count + 1, sizeof *columns);
-    for (size_t i = 0; i < count; i++)
-        columns[i] = arena_copy_slice(arena, json_node_text(json_node_at(names, i)));
-    ret_segment->physical_columns = columns;
-    ret_segment->physical_column_count = count;
-    return true;
+    const struct job_inputs_request request = {
+        .catalog = attempt->catalog,
+        .data_directory = attempt->config->data_directory,
+        .job = attempt->job,
+        .recipe = &attempt->recipe,
+        .pinned_until_ms = clock_wall_ms(attempt->config->clock) + JOB_RUN_PIN_MS,
+        .progress = &attempt->watch->progress,
+    };
+    return job_inputs_gather(&request, attempt->arena, &attempt->inputs, err);
 }
 
-static struct segment_slice job_attempt_wanted(const struct job_attempt *attempt)
+static bool job_attempt_is_preview(const struct job_attempt *attempt)
 {
-    const struct job *job = attempt->job;
-    return (struct segment_slice){
-        .topic_id = job->topic_id,
-        .app_id = strtoll(job->app_id, NULL, 10),
-        .time_min_ms = job->start_ms,
-        .time_max_ms = job->end_ms,
-        .seq_min = attempt->recipe.seq_lo,
-        .seq_max = attempt->recipe.seq_hi,
+    return attempt->subscription.kind == SUBSCRIPTION_PREVIEW;
+}
+
+static enum parts_layout job_attempt_layout(const struct job_attempt *attempt)
+{
+    switch (attempt->subscription.kind) {
+    case SUBSCRIPTION_SCHEDULED:
+        return attempt->subscription.report.cadence == CADENCE_HOURLY ? PARTS_HOURLY : PARTS_DATED;
+    case SUBSCRIPTION_DAILY_EXPORT:
+        return PARTS_DAILY_EXPORT;
+    case SUBSCRIPTION_CUSTOM_EXPORT:
+    case SUBSCRIPTION_PREVIEW:
+        break;
+    }
+    return PARTS_DATED;
+}
+
+static struct parts_config job_attempt_parts(const struct job_attempt *attempt, size_t task_id)
+{
+    return (struct parts_config){
+        .store = job_attempt_is_preview(attempt) ? NULL : attempt->config->store,
+        .job = attempt->job,
+        .recipe = &attempt->recipe,
+        .topic_name = attempt->subscription.report.topic_name,
+        .app_id = attempt->inputs.tasks[task_id].app_id,
+        .task_id = task_id,
+        .layout = job_attempt_layout(attempt),
+        .skips_empty = attempt->job->kind == JOB_LATE,
+        .compress_helper_count = attempt->config->compress_helper_count,
     };
 }
 
-// Finds the segments and pins them, so that compaction leaves them on disk. The pins are the
-// claim's, not the job's: a zombie that ends takes only its own away.
-static bool job_attempt_pin(struct job_attempt *attempt, struct segment **ret_segments,
-                            struct segment_slice **ret_slices, struct err *err)
+// As many of the rows as the request's limit leaves.
+static void job_attempt_limit(const struct job_attempt *attempt, struct source_rows *rows)
 {
-    const struct segment_slice wanted = job_attempt_wanted(attempt);
-    size_t count = 0;
-    TRY(segment_find(attempt->catalog, &wanted, attempt->arena, ret_segments, ret_slices, &count,
-                     err));
-    int64_t *ids = arena_alloc_array(attempt->arena, count + 1, sizeof *ids);
-    for (size_t i = 0; i < count; i++)
-        ids[i] = (*ret_segments)[i].id;
-    const int64_t until_ms = clock_wall_ms(attempt->config->clock) + JOB_RUN_PIN_MS;
-    TRY(segment_pin(attempt->catalog, attempt->claim.claim_id, ids, count, until_ms, err));
-    attempt->segment_count = count;
-    return true;
-}
-
-// As above, again when compaction came in between: that is no failure of the job.
-static bool job_attempt_pin_some(struct job_attempt *attempt, struct segment **ret_segments,
-                                 struct segment_slice **ret_slices, struct err *err)
-{
-    struct err failure = {0};
-    for (int i = 0; i < JOB_RUN_PIN_TRIES; i++) {
-        if (job_attempt_pin(attempt, ret_segments, ret_slices, &failure))
-            return true;
-        if (failure.kind != ERR_CONFLICT)
-            return err_set(err, failure.kind, "%s", failure.message);
-    }
-    return err_set(err, ERR_UNAVAILABLE, "segments are replaced too fast: %s", failure.message);
-}
-
-// Rows of the range that retention took must not be missing silently. Asked after pinning: what is
-// dropped later stays on disk. A sample only shows what is there.
-static bool job_attempt_check_floor(struct job_attempt *attempt, struct err *err)
-{
-    if (attempt->job->kind == JOB_SAMPLE)
-        return true;
-    const struct segment_slice wanted = job_attempt_wanted(attempt);
-    int64_t floor_seq = 0;
-    TRY(segment_floor(attempt->catalog, &wanted, &floor_seq, err));
-    if (floor_seq > attempt->recipe.seq_lo)
-        return err_set(err, ERR_INVALID, "events of this window are past lake.retention_days");
-    return true;
-}
-
-// Checks every byte of the segments before a row of them is used.
-static bool job_attempt_gather(struct job_attempt *attempt, struct err *err)
-{
-    struct segment *segments = NULL;
-    struct segment_slice *slices = NULL;
-    TRY(job_attempt_pin_some(attempt, &segments, &slices, err));
-    TRY(job_attempt_check_floor(attempt, err));
-    const size_t count = attempt->segment_count;
-    attempt->segments = arena_alloc_array(attempt->arena, count + 1, sizeof *attempt->segments);
-    for (size_t i = 0; i < count; i++) {
-        struct source_segment *segment = &attempt->segments[i];
-        TRY(compact_verify_segment(attempt->config->data_directory, &segments[i], err));
-        segment->path = arena_format(attempt->arena, "%s/%s", attempt->config->data_directory,
-                                     segments[i].path);
-        segment->time_min_ms = slices[i].time_min_ms;
-        segment->time_max_ms = slices[i].time_max_ms;
-        TRY(job_attempt_read_columns(&segments[i], attempt->arena, segment, err));
-        atomic_fetch_add(&attempt->watch->progress, 1);
-    }
-    return true;
+    const int64_t limit = attempt->recipe.row_limit;
+    if (limit > 0 && rows->row_count > (size_t)(limit - attempt->row_count))
+        rows->row_count = (size_t)(limit - attempt->row_count);
 }
 
 static bool job_attempt_pump(struct job_attempt *attempt, struct source *source,
@@ -189,37 +156,42 @@ static bool job_attempt_pump(struct job_attempt *attempt, struct source *source,
     for (;;) {
         struct source_rows rows;
         TRY(source_next(source, &rows, err));
+        job_attempt_limit(attempt, &rows);
         if (rows.row_count == 0)
             return true;
         TRY(parts_write(parts, &rows, err));
+        if (attempt->preview != NULL)
+            TRY(job_preview_add(attempt->preview, &rows, err));
+        attempt->row_count += (int64_t)rows.row_count;
         atomic_fetch_add(&attempt->watch->progress, 1);
         if (atomic_load(&attempt->watch->is_lost))
             return err_set(err, ERR_CANCELED, "the lease was lost");
     }
 }
 
-static void job_attempt_describe_parts(const struct job_attempt *attempt,
-                                       struct parts_config *ret_config)
+// Parts of a job count through all its tasks.
+static void job_attempt_add_files(struct job_attempt *attempt, const struct job_file *files,
+                                  size_t count)
 {
-    *ret_config = (struct parts_config){
-        .store = attempt->config->store,
-        .job = attempt->job,
-        .recipe = &attempt->recipe,
-        .topic_name = attempt->schema->topic_name,
-        .has_hours = attempt->subscription.report.cadence == CADENCE_HOURLY,
-        .compress_helper_count = attempt->config->compress_helper_count,
-    };
+    for (size_t i = 0; i < count; i++) {
+        if (attempt->file_count == attempt->file_capacity) {
+            attempt->file_capacity = attempt->file_capacity * 2 + 4;
+            attempt->files = mem_resize(attempt->files,
+                                        attempt->file_capacity * sizeof *attempt->files);
+        }
+        struct job_file *file = &attempt->files[attempt->file_count];
+        *file = files[i];
+        file->part = (int64_t)attempt->file_count++;
+    }
 }
 
-static bool job_attempt_make_files(struct job_attempt *attempt,
-                                   const struct parts_config *parts_config,
-                                   struct job_file **ret_files, size_t *ret_file_count,
-                                   uint64_t *ret_row_count, struct err *err)
+static bool job_attempt_run_task(struct job_attempt *attempt, size_t task_id, struct err *err)
 {
     const struct job *job = attempt->job;
+    const struct job_task *task = &attempt->inputs.tasks[task_id];
     const struct source_spec spec = {
         .topic_id = job->topic_id,
-        .app_id = strtoll(job->app_id, NULL, 10),
+        .app_id = strtoll(task->app_id, NULL, 10),
         .organization_id = strtoll(job->organization_id, NULL, 10),
         .start_ms = job->start_ms,
         .end_ms = job->end_ms,
@@ -228,65 +200,124 @@ static bool job_attempt_make_files(struct job_attempt *attempt,
         .columns = attempt->recipe.columns,
         .column_count = attempt->recipe.column_count,
         .filter = attempt->recipe.filter,
-        .segments = attempt->segments,
-        .segment_count = attempt->segment_count,
+        .segments = task->segments,
+        .segment_count = task->segment_count,
     };
     struct source *source CLEANUP(source_close) = NULL;
     TRY(source_lake_open(attempt->config->engine, &spec, &source, err));
-    struct parts *parts CLEANUP(parts_free) = parts_new(parts_config);
+    const struct parts_config parts_config = job_attempt_parts(attempt, task_id);
+    struct parts *parts CLEANUP(parts_free) = parts_new(&parts_config);
+    struct job_file *files = NULL;
+    size_t file_count = 0;
     TRY(job_attempt_pump(attempt, source, parts, err));
-    TRY(parts_finish(parts, attempt->arena, ret_files, ret_file_count, err));
-    *ret_row_count = source_row_count(source);
+    TRY(parts_finish(parts, attempt->arena, &files, &file_count, err));
+    job_attempt_add_files(attempt, files, file_count);
     return true;
 }
 
-static bool job_attempt_publish(struct job_attempt *attempt, const struct job_file *files,
-                                size_t file_count, int64_t row_count, struct err *err)
+static int64_t job_attempt_byte_count(const struct job_attempt *attempt)
+{
+    int64_t byte_count = 0;
+    for (size_t i = 0; i < attempt->file_count; i++)
+        byte_count += attempt->files[i].byte_count;
+    return byte_count;
+}
+
+static bool job_attempt_make_files(struct job_attempt *attempt, struct err *err)
+{
+    if (job_attempt_is_preview(attempt))
+        TRY(job_preview_open(&attempt->recipe, &attempt->preview, err));
+    for (size_t i = 0; i < attempt->inputs.task_count; i++)
+        TRY(job_attempt_run_task(attempt, i, err));
+    int64_t encoded_count = 0;
+    for (size_t i = 0; i < attempt->file_count; i++)
+        encoded_count += attempt->files[i].row_count;
+    ASSERT(encoded_count == attempt->row_count);
+    return true;
+}
+
+static bool job_attempt_delete_files(struct job_attempt *attempt, struct err *err)
+{
+    for (size_t i = 0; i < attempt->inputs.task_count; i++) {
+        const struct parts_config parts_config = job_attempt_parts(attempt, i);
+        TRY(parts_delete(&parts_config, 0, err));
+    }
+    attempt->file_count = 0;
+    return true;
+}
+
+// Files that come again must be those that were there: somebody may have kept their hashes.
+static bool job_attempt_check_restored(struct job_attempt *attempt, struct err *err)
+{
+    const char *manifest = NULL;
+    bool is_same = false;
+    TRY(job_get_manifest(attempt->catalog, attempt->job->organization_id,
+                         slice_text(attempt->job->id), attempt->arena, &manifest, err));
+    TRY(manifest_lists_files(manifest, attempt->files, attempt->file_count, &is_same, err));
+    if (!is_same)
+        return err_set(err, ERR_INVALID, "the files would not be the same as before");
+    return true;
+}
+
+static bool job_attempt_describe(struct job_attempt *attempt, struct buf *document, struct err *err)
+{
+    if (job_attempt_is_preview(attempt)) {
+        const struct job_preview_result result = {
+            .row_count = attempt->row_count,
+            .byte_count = job_attempt_byte_count(attempt),
+            .file_count = (int64_t)attempt->file_count,
+        };
+        attempt->file_count = 0; // they were only measured
+        return job_preview_finish(attempt->preview, &result, document, err);
+    }
+    const struct manifest_spec spec = {
+        .job = attempt->job,
+        .report = &attempt->subscription.report,
+        .recipe = &attempt->recipe,
+        .files = attempt->files,
+        .file_count = attempt->file_count,
+    };
+    manifest_write(&spec, document);
+    return buf_check(document, err);
+}
+
+static bool job_attempt_publish(struct job_attempt *attempt, struct err *err)
 {
     struct buf manifest CLEANUP(buf_clear);
     buf_init(&manifest, JOB_RUN_TEXT_BYTES_MAX);
-    manifest_write(attempt->job, attempt->schema->topic_name, &attempt->recipe, files, file_count,
-                   &manifest);
-    TRY(buf_check(&manifest, err));
+    TRY(job_attempt_describe(attempt, &manifest, err));
     const int64_t now_ms = clock_wall_ms(attempt->config->clock);
-    struct job_result result = {
-        .files = files,
-        .file_count = file_count,
-        .row_count = row_count,
+    const bool has_files = !job_attempt_is_preview(attempt);
+    const struct job_result result = {
+        .files = attempt->files,
+        .file_count = attempt->file_count,
+        .row_count = attempt->row_count,
+        .byte_count = job_attempt_byte_count(attempt),
         .manifest = buf_text(&manifest),
         .now_ms = now_ms,
-        .expires_at_ms = now_ms + attempt->config->file_retention_ms,
+        .expires_at_ms = has_files ? now_ms + attempt->config->file_retention_ms : 0,
     };
-    for (size_t i = 0; i < file_count; i++)
-        result.byte_count += files[i].byte_count;
     return job_succeed(attempt->catalog, &attempt->claim, &result, err);
 }
 
-static bool job_attempt_run(struct job_attempt *attempt, int64_t *ret_row_count, struct err *err)
+static bool job_attempt_run(struct job_attempt *attempt, struct err *err)
 {
     TRY(job_attempt_load(attempt, err));
     TRY(job_attempt_freeze(attempt, err));
     TRY(job_attempt_gather(attempt, err));
-    struct parts_config parts_config;
-    job_attempt_describe_parts(attempt, &parts_config);
-    struct job_file *files = NULL;
-    size_t file_count = 0;
-    uint64_t row_count = 0;
-    TRY(job_attempt_make_files(attempt, &parts_config, &files, &file_count, &row_count, err));
-    uint64_t encoded_count = 0;
-    for (size_t i = 0; i < file_count; i++)
-        encoded_count += (uint64_t)files[i].row_count;
-    ASSERT(encoded_count == row_count);
+    TRY(job_attempt_make_files(attempt, err));
+    if (attempt->job->is_restoring)
+        TRY(job_attempt_check_restored(attempt, err));
     TRY(job_mark_uploading(attempt->catalog, &attempt->claim, err));
-    const bool is_unwanted = attempt->job->kind == JOB_SAMPLE ||
-                             (attempt->job->kind == JOB_LATE && row_count == 0);
-    if (is_unwanted) {
-        TRY(parts_delete(&parts_config, file_count, err));
-        file_count = 0;
-    }
-    TRY(job_attempt_publish(attempt, files, file_count, (int64_t)row_count, err));
-    *ret_row_count = (int64_t)row_count;
-    return true;
+    if (attempt->job->kind == JOB_SAMPLE)
+        TRY(job_attempt_delete_files(attempt, err));
+    return job_attempt_publish(attempt, err);
+}
+
+static void job_attempt_clear(struct job_attempt *attempt)
+{
+    job_preview_free(&attempt->preview);
+    mem_free(attempt->files);
 }
 
 bool job_run(const struct job_run_config *config, struct catalog *catalog, const struct job *job,
@@ -296,7 +327,7 @@ bool job_run(const struct job_run_config *config, struct catalog *catalog, const
     ASSERT(job->seq_hi >= 0);
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
-    struct job_attempt attempt = {
+    struct job_attempt attempt CLEANUP(job_attempt_clear) = {
         .config = config,
         .catalog = catalog,
         .job = job,
@@ -304,7 +335,9 @@ bool job_run(const struct job_run_config *config, struct catalog *catalog, const
         .watch = watch,
         .arena = &arena,
     };
-    const bool is_done = job_attempt_run(&attempt, ret_row_count, err);
+    const bool is_done = job_attempt_run(&attempt, err);
+    if (is_done)
+        *ret_row_count = attempt.row_count;
     struct err unpin_err;
     const bool is_unpinned = segment_unpin(catalog, job->claim_id, &unpin_err);
     (void)is_unpinned; // pins lapse by themselves
@@ -323,9 +356,11 @@ bool job_run_discard(const struct job_run_config *config, struct catalog *catalo
         .arena = &arena,
     };
     TRY(job_attempt_load(&attempt, err));
-    attempt.recipe.format = attempt.subscription.report.format;
-    attempt.recipe.compression = attempt.subscription.report.compression;
-    struct parts_config parts_config;
-    job_attempt_describe_parts(&attempt, &parts_config);
-    return parts_delete(&parts_config, 0, err);
+    const char *recipe = NULL;
+    TRY(job_get_recipe(catalog, job->id, &arena, &recipe, err));
+    if (recipe == NULL || job_attempt_is_preview(&attempt)) // nothing was written
+        return true;
+    TRY(recipe_load(slice_text(recipe), &arena, &attempt.recipe, err));
+    job_inputs_name_tasks(job, &attempt.recipe, &arena, &attempt.inputs);
+    return job_attempt_delete_files(&attempt, err);
 }

@@ -7,5 +7,16 @@
 #include "catalog/jobs.h"
 #include "job/recipe.h"
 
-void manifest_write(const struct job *job, const char *topic_name, const struct recipe *recipe,
-                    const struct job_file *files, size_t file_count, struct buf *destination);
+struct manifest_spec {
+    const struct job *job;
+    const struct report *report;
+    const struct recipe *recipe;
+    const struct job_file *files;
+    size_t file_count;
+};
+void manifest_write(const struct manifest_spec *spec, struct buf *destination);
+
+// Whether a manifest lists these very files: keys, rows, bytes and hashes, in order. CORRUPT for
+// what is no manifest.
+NODISCARD bool manifest_lists_files(const char *manifest, const struct job_file *files,
+                                    size_t file_count, bool *ret_is_same, struct err *err);

@@ -34,6 +34,8 @@ enum encoder_codec recipe_codec(const struct recipe *recipe)
         return ENCODER_CODEC_SNAPPY;
     case REPORT_ZSTD:
         return ENCODER_CODEC_ZSTD;
+    case REPORT_UNCOMPRESSED:
+        return ENCODER_CODEC_NONE;
     }
     ASSERT(false);
     return ENCODER_CODEC_NONE;
@@ -51,6 +53,8 @@ static enum compress_method recipe_method_of(enum report_format format,
         return COMPRESS_SNAPPY;
     case REPORT_ZSTD:
         return COMPRESS_ZSTD;
+    case REPORT_UNCOMPRESSED:
+        return COMPRESS_NONE;
     }
     ASSERT(false);
     return COMPRESS_NONE;
@@ -124,6 +128,10 @@ bool recipe_make(const struct recipe_request *request, struct arena *arena,
         .compression = report->compression,
         .csv_formula_guard = request->csv_formula_guard,
         .part_bytes = request->part_bytes,
+        .part_rows = report->part_rows,
+        .row_limit = report->row_limit,
+        .app_ids = request->app_ids,
+        .app_count = request->app_count,
         .encoder = recipe_encoder_id(report->format, report->compression, arena),
     };
     if (report->filter_typed != NULL) {
@@ -138,6 +146,17 @@ bool recipe_make(const struct recipe_request *request, struct arena *arena,
     recipe.columns = columns;
     *ret_recipe = recipe;
     return true;
+}
+
+static void recipe_store_apps(const struct recipe *recipe, struct json_text *json)
+{
+    if (recipe->app_ids == NULL)
+        return;
+    json_text_key(json, "apps");
+    json_text_open(json, '[');
+    for (size_t i = 0; i < recipe->app_count; i++)
+        json_text_string(json, slice_text(recipe->app_ids[i]));
+    json_text_close(json, ']');
 }
 
 void recipe_store(const struct recipe *recipe, struct buf *destination)
@@ -166,6 +185,11 @@ void recipe_store(const struct recipe *recipe, struct buf *destination)
     json_text_member_int64(&json, "compression", recipe->compression);
     json_text_member_bool(&json, "csv_formula_guard", recipe->csv_formula_guard);
     json_text_member_int64(&json, "part_bytes", recipe->part_bytes);
+    if (recipe->part_rows > 0)
+        json_text_member_int64(&json, "part_rows", recipe->part_rows);
+    if (recipe->row_limit > 0)
+        json_text_member_int64(&json, "row_limit", recipe->row_limit);
+    recipe_store_apps(recipe, &json);
     json_text_member_text(&json, "encoder", recipe->encoder);
     json_text_close(&json, '}');
 }
@@ -187,6 +211,24 @@ static bool recipe_load_columns(const struct json_node *node, struct arena *aren
     return true;
 }
 
+static bool recipe_load_apps(const struct json_node *node, struct arena *arena,
+                             struct recipe *recipe, struct err *err)
+{
+    if (json_node_kind(node) == JSON_KIND_NULL)
+        return true;
+    const size_t count = json_node_count(node);
+    const char **app_ids = arena_alloc_array(arena, count + 1, sizeof *app_ids);
+    for (size_t i = 0; i < count; i++) {
+        const struct slice app_id = json_node_text(json_node_at(node, i));
+        if (slice_is_empty(app_id))
+            return err_set(err, ERR_CORRUPT, "recipe has an app without an id");
+        app_ids[i] = arena_copy_slice(arena, app_id);
+    }
+    recipe->app_ids = app_ids;
+    recipe->app_count = count;
+    return true;
+}
+
 // An enum out of its range would be an impossible state, and stop the process again and again.
 static bool recipe_load_shape(const struct json_node *root, struct recipe *recipe, struct err *err)
 {
@@ -198,7 +240,8 @@ static bool recipe_load_shape(const struct json_node *root, struct recipe *recip
     const int64_t format = json_node_int64(json_node_get(root, "format"));
     const int64_t compression = json_node_int64(json_node_get(root, "compression"));
     is_complete &= format >= REPORT_CSV && format <= REPORT_PARQUET;
-    is_complete &= compression >= REPORT_GZ && compression <= REPORT_ZSTD;
+    is_complete &= compression >= REPORT_GZ && compression <= REPORT_UNCOMPRESSED;
+    is_complete &= recipe->part_rows >= 0 && recipe->row_limit >= 0;
     is_complete &= recipe->part_bytes > 0 && recipe->seq_lo <= recipe->seq_hi;
     if (!is_complete)
         return err_set(err, ERR_CORRUPT, "recipe is incomplete");
@@ -220,10 +263,13 @@ bool recipe_load(struct slice text, struct arena *arena, struct recipe *ret_reci
         .schema_id = json_node_int64(json_node_get(root, "schema_id")),
         .csv_formula_guard = json_node_bool(json_node_get(root, "csv_formula_guard")),
         .part_bytes = json_node_int64(json_node_get(root, "part_bytes")),
+        .part_rows = json_node_int64(json_node_get(root, "part_rows")), // 0 when absent
+        .row_limit = json_node_int64(json_node_get(root, "row_limit")),
         .encoder = arena_copy_slice(arena, json_node_text(json_node_get(root, "encoder"))),
     };
     TRY(recipe_load_shape(root, &recipe, err));
     TRY(recipe_load_columns(json_node_get(root, "columns"), arena, &recipe, err));
+    TRY(recipe_load_apps(json_node_get(root, "apps"), arena, &recipe, err));
     TRY(recipe_load_filter(json_node_get(root, "filter"), arena, &recipe, err));
     *ret_recipe = recipe;
     return true;

@@ -22,7 +22,12 @@ struct recipe {
     enum report_format format;
     enum report_compression compression;
     bool csv_formula_guard;
-    int64_t part_bytes;  // a file ends with the row that reaches it, by uncompressed encoded bytes
+    int64_t part_bytes; // a file ends with the row that reaches it, by uncompressed encoded bytes
+    int64_t part_rows;  // and with this many rows; 0: by bytes alone
+    int64_t row_limit;  // of all files together; 0: none
+    // Of a job of an organization: one task for each, in this order. NULL: the job is of one app.
+    const char *const *app_ids;
+    size_t app_count;
     const char *encoder; // id of everything that shapes bytes: encoder, compressor, engine
 };
 
@@ -35,6 +40,8 @@ struct recipe_request {
     int64_t seq_hi;
     bool csv_formula_guard;
     int64_t part_bytes;
+    const char *const *app_ids; // as in the recipe
+    size_t app_count;
 };
 NODISCARD bool recipe_make(const struct recipe_request *request, struct arena *arena,
                            struct recipe *ret_recipe, struct err *err);

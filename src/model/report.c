@@ -12,8 +12,10 @@
 
 static const char *const report_format_names[] = {
     [REPORT_CSV] = "csv", [REPORT_JSON] = "json", [REPORT_PARQUET] = "parquet"};
-static const char *const report_compression_names[] = {
-    [REPORT_GZ] = "gz", [REPORT_SNAPPY] = "snappy", [REPORT_ZSTD] = "zstd"};
+static const char *const report_compression_names[] = {[REPORT_GZ] = "gz",
+                                                       [REPORT_SNAPPY] = "snappy",
+                                                       [REPORT_ZSTD] = "zstd",
+                                                       [REPORT_UNCOMPRESSED] = "none"};
 static const char *const report_destination_names[] = {
     [REPORT_BRANCH] = "branch", [REPORT_CLOUD] = "cloud", [REPORT_EMAIL] = "email"};
 
@@ -59,10 +61,11 @@ bool report_destination_parse(struct slice name, enum report_destination *ret_de
 
 const char *report_file_extension(enum report_format format, enum report_compression compression)
 {
-    static const char *const extensions[][3] = {
-        [REPORT_CSV] = {"csv.gz", "csv.snappy", "csv.zst"},
-        [REPORT_JSON] = {"json.gz", "json.snappy", "json.zst"},
-        [REPORT_PARQUET] = {"parquet", "parquet", "parquet"}, // the codec is inside the file
+    static const char *const extensions[][4] = {
+        [REPORT_CSV] = {"csv.gz", "csv.snappy", "csv.zst", "csv"},
+        [REPORT_JSON] = {"json.gz", "json.snappy", "json.zst", "json"},
+        // The codec is inside the file.
+        [REPORT_PARQUET] = {"parquet", "parquet", "parquet", "parquet"},
     };
     ASSERT((size_t)format < ARRAY_COUNT(extensions));
     ASSERT((size_t)compression < ARRAY_COUNT(extensions[0]));
@@ -256,6 +259,18 @@ void report_write_members(const struct report *report, struct json_text *json)
     json_text_raw(json, slice_text(report->filter_json == NULL ? "[]" : report->filter_json));
 }
 
+static void report_store_once(const struct report *report, struct json_text *json)
+{
+    if (report->row_limit > 0)
+        json_text_member_int64(json, "row_limit", report->row_limit);
+    if (report->part_rows > 0)
+        json_text_member_int64(json, "part_rows", report->part_rows);
+    if (report->zone_name != NULL)
+        json_text_member_text(json, "zone_name", report->zone_name);
+    if (report->zone_version != NULL)
+        json_text_member_text(json, "zone_version", report->zone_version);
+}
+
 void report_store(const struct report *report, struct buf *destination)
 {
     struct json_text json;
@@ -269,7 +284,15 @@ void report_store(const struct report *report, struct buf *destination)
     json_text_raw(&json, slice_text(report->destination_json));
     json_text_key(&json, "filter_typed");
     json_text_raw(&json, slice_text(report->filter_typed == NULL ? "null" : report->filter_typed));
+    report_store_once(report, &json);
     json_text_close(&json, '}');
+}
+
+static const char *report_load_text(const struct json_node *root, const char *key,
+                                    struct arena *arena)
+{
+    const struct slice text = json_node_text(json_node_get(root, key));
+    return slice_is_empty(text) ? NULL : arena_copy_slice(arena, text);
 }
 
 static bool report_load_document(struct slice document, struct arena *arena,
@@ -288,6 +311,10 @@ static bool report_load_document(struct slice document, struct arena *arena,
         TRY(buf_check(&text, err));
         report.filter_typed = arena_copy_slice(arena, buf_slice(&text));
     }
+    report.row_limit = json_node_int64(json_node_get(root, "row_limit"));
+    report.part_rows = json_node_int64(json_node_get(root, "part_rows"));
+    report.zone_name = report_load_text(root, "zone_name", arena);
+    report.zone_version = report_load_text(root, "zone_version", arena);
     *ret_report = report;
     return true;
 }

@@ -21,6 +21,7 @@ enum report_compression {
     REPORT_GZ,
     REPORT_SNAPPY,
     REPORT_ZSTD,
+    REPORT_UNCOMPRESSED,
 };
 
 enum report_destination {
@@ -33,7 +34,7 @@ const char *report_format_name(enum report_format format);
 const char *report_compression_name(enum report_compression compression);
 const char *report_destination_name(enum report_destination destination);
 bool report_destination_parse(struct slice name, enum report_destination *ret_destination);
-// "csv.gz", "json.snappy", "csv.zst", "parquet", ...
+// "csv.gz", "json.snappy", "csv.zst", "csv", "parquet", ...
 const char *report_file_extension(enum report_format format, enum report_compression compression);
 
 struct report {
@@ -48,6 +49,11 @@ struct report {
     const char *filter_typed; // filter_store() text, or NULL
     enum report_destination destination;
     const char *destination_json; // the destination object as kept, compact
+    // What only requests that are made once can say.
+    int64_t row_limit;        // 0: none
+    int64_t part_rows;        // a file ends with this many rows, too; 0: by size alone
+    const char *zone_name;    // dates were read in it; NULL: in UTC
+    const char *zone_version; // of the tz database
 };
 
 // First step of subscribe: the shape of the body, without the schema. Unknown keys are ignored,
@@ -83,7 +89,8 @@ NODISCARD bool report_edit(const struct report *report, const struct json_node *
 struct json_text;
 void report_write_members(const struct report *report, struct json_text *json);
 
-// The document that the catalog keeps, and back: CORRUPT for anything else.
+// The document that the catalog keeps, and back: CORRUPT for anything else. What an older document
+// does not say is 0 or NULL.
 void report_store(const struct report *report, struct buf *destination);
 NODISCARD bool report_load(struct slice document, struct arena *arena, struct report *ret_report,
                            struct err *err);

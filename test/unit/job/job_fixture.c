@@ -192,7 +192,7 @@ void job_fixture_add(struct job_fixture *fixture, int64_t time_ms, const char *n
 
 // --- Subscriptions and jobs
 
-static const struct schema *job_fixture_topic(struct job_fixture *fixture)
+const struct schema *job_fixture_topic(struct job_fixture *fixture)
 {
     const struct schema *schema = NULL;
     const struct topic_sighting name = {.name = "name", .type = FIELD_TEXT};
@@ -223,7 +223,7 @@ const char *job_fixture_subscribe_only(struct job_fixture *fixture, const char *
                 report_check(&report, schema, &fixture->arena, &bad_fields, &fixture->err));
     const struct subscription_request request = {
         .organization_id = fixture->organization_id,
-        .app_id = fixture->app_id,
+        .app_id = fixture->wants_all_apps ? NULL : fixture->app_id,
         .report = &report,
         .topic_id = schema->topic_id,
         .now_ms = clock_wall_ms(&fixture->clock.base),
@@ -269,7 +269,7 @@ bool job_fixture_claim(struct job_fixture *fixture, struct job *ret_job)
     return found;
 }
 
-static void job_fixture_set_bounds(struct job_fixture *fixture)
+void job_fixture_set_bounds(struct job_fixture *fixture)
 {
     int64_t ordinal = 0;
     assert_done(fixture, job_bound_wanted(fixture->catalog, &ordinal, &fixture->err));

@@ -42,6 +42,7 @@ struct job_fixture {
     struct job_run_config config;
     const char *organization_id;
     const char *app_id;
+    bool wants_all_apps; // subscriptions are of the organization
     const char *other_app_id;
 };
 
@@ -87,6 +88,11 @@ const char *job_fixture_subscribe(struct job_fixture *fixture, const char *field
                                   const char *filter);
 struct subscription job_fixture_subscription(struct job_fixture *fixture, const char *id);
 
+// The topic, with its field "name".
+const struct schema *job_fixture_topic(struct job_fixture *fixture);
+
+// What waits for its bound gets it: all that is acknowledged.
+void job_fixture_set_bounds(struct job_fixture *fixture);
 bool job_fixture_claim(struct job_fixture *fixture, struct job *ret_job);
 // Backfills the hour, bounds it by what is acknowledged, and claims it.
 struct job job_fixture_claim_hour(struct job_fixture *fixture, const char *subscription_id,

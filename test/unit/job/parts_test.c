@@ -58,7 +58,8 @@ static int set_up(void **state)
         .job = &job,
         .recipe = &fixture->recipe,
         .topic_name = "milk_click",
-        .has_hours = true,
+        .app_id = job.app_id,
+        .layout = PARTS_HOURLY,
     };
     fixture->rows = batch_builder_new(columns, 1, ROW_COUNT);
     for (int i = 0; i < ROW_COUNT; i++) {
@@ -175,7 +176,7 @@ static void test_keys_of_days_samples_and_formats(void **state)
     struct job sample = job;
     sample.revision = -1;
     fixture->config.job = &sample;
-    fixture->config.has_hours = false;
+    fixture->config.layout = PARTS_DATED;
     fixture->recipe.format = REPORT_PARQUET;
     fixture->recipe.compression = REPORT_GZ;
     struct job_file *files = NULL;
@@ -183,6 +184,58 @@ static void test_keys_of_days_samples_and_formats(void **state)
     assert_string_equal(files[0].key, "v2/y=2024/m=10/d=04/app_id=123456789012345678/job_id="
                                       "0f8fad5b-d9cb-469f-a165-70867728950e/task_id=0/milk_click-"
                                       "20241004T090000Z-r0-00000.parquet");
+}
+
+static void test_files_end_at_a_number_of_rows(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->recipe.part_rows = 4;
+    for (size_t step = 1; step <= ROW_COUNT; step++) {
+        struct job_file *files = NULL;
+        assert_int_equal(write_rows(fixture, step, &files), 3);
+        assert_int_equal(files[0].row_count, 4);
+        assert_int_equal(files[1].row_count, 4);
+        assert_int_equal(files[2].row_count, 2);
+    }
+    fixture->recipe.part_rows = 5;
+    struct job_file *files = NULL;
+    assert_int_equal(write_rows(fixture, 3, &files), 2); // and no empty one
+    fixture->recipe.part_bytes = 30;                     // three rows: what comes first ends it
+    assert_int_equal(write_rows(fixture, 3, &files), 4);
+}
+
+static void test_keys_of_daily_exports(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.layout = PARTS_DAILY_EXPORT;
+    fixture->recipe.compression = REPORT_GZ;
+    fixture->recipe.part_rows = 5;
+    struct job_file *files = NULL;
+    assert_int_equal(write_rows(fixture, 5, &files), 2);
+    assert_string_equal(files[0].key,
+                        "api_export/y=2024/m=10/d=04/app_id=123456789012345678/topic=milk_click/"
+                        "123456789012345678-2024-10-04-milk_click-v2-"
+                        "0f8fad5bd9cb469fa16570867728950e.csv.gz");
+    assert_string_equal(files[1].key,
+                        "api_export/y=2024/m=10/d=04/app_id=123456789012345678/topic=milk_click/"
+                        "123456789012345678-2024-10-04-milk_click-v2-"
+                        "0f8fad5bd9cb469fa16570867728950e-1.csv.gz");
+}
+
+static void test_without_a_store_files_are_measured(void **state)
+{
+    struct fixture *fixture = *state;
+    struct job_file *kept = NULL;
+    struct job_file *measured = NULL;
+    assert_int_equal(write_rows(fixture, 5, &kept), 1);
+    assert_done(parts_delete(&fixture->config, 0, &fixture->err));
+    struct store *store = fixture->store;
+    fixture->config.store = NULL;
+    assert_int_equal(write_rows(fixture, 5, &measured), 1);
+    fixture->config.store = store;
+    assert_string_equal(measured[0].sha256, kept[0].sha256);
+    assert_int_equal(measured[0].byte_count, kept[0].byte_count);
+    assert_false(exists(fixture, kept[0].key));
 }
 
 static void test_deletion_goes_on_to_the_first_gap(void **state)
@@ -246,6 +299,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_no_empty_file_follows_a_full_one, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_no_rows_are_one_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_keys_of_days_samples_and_formats, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_files_end_at_a_number_of_rows, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keys_of_daily_exports, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_without_a_store_files_are_measured, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_deletion_goes_on_to_the_first_gap, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_abandoned_file_never_appears, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_failing_store, set_up, tear_down),

@@ -193,7 +193,7 @@ static void test_damaged_recipes_are_corrupt(void **state)
         {"\"format\":1", "\"format\":3"},
         {"\"format\":1", "\"format\":-1"},
         {"\"format\":1", "\"format\":4294967297"},
-        {"\"compression\":2", "\"compression\":3"},
+        {"\"compression\":2", "\"compression\":4"},
         {"\"part_bytes\":12345", "\"part_bytes\":0"},
         {"\"encoder\":\"", "\"encoder\":1,\"x\":\""},
         {"\"long\"", "\"longer\""},
@@ -219,6 +219,46 @@ static void test_damaged_recipes_are_corrupt(void **state)
 }
 
 // Parquet compresses inside, text around.
+static void test_what_old_recipes_do_not_say_is_none(void **state)
+{
+    struct fixture *fixture = *state;
+    struct report report = report_of(NULL);
+    struct recipe_request request = request_of(&report);
+    struct recipe recipe;
+    assert_done(recipe_make(&request, &fixture->arena, &recipe, &fixture->err));
+    const char *text = store(fixture, &recipe);
+    assert_null(strstr(text, "row_limit"));
+    assert_null(strstr(text, "part_rows"));
+    assert_null(strstr(text, "apps"));
+    assert_done(recipe_load(slice_text(text), &fixture->arena, &recipe, &fixture->err));
+    assert_int_equal(recipe.row_limit, 0);
+    assert_int_equal(recipe.part_rows, 0);
+    assert_null(recipe.app_ids);
+
+    static const char *const apps[] = {"123456789012345678", "1234567890123456789"};
+    report.row_limit = 100;
+    report.part_rows = 7;
+    report.compression = REPORT_UNCOMPRESSED;
+    request.app_ids = apps;
+    request.app_count = 2;
+    assert_done(recipe_make(&request, &fixture->arena, &recipe, &fixture->err));
+    text = store(fixture, &recipe);
+    assert_done(recipe_load(slice_text(text), &fixture->arena, &recipe, &fixture->err));
+    assert_int_equal(recipe.row_limit, 100);
+    assert_int_equal(recipe.part_rows, 7);
+    assert_int_equal(recipe.compression, REPORT_UNCOMPRESSED);
+    assert_int_equal(recipe_compress_method(&recipe), COMPRESS_NONE);
+    assert_int_equal(recipe.app_count, 2);
+    assert_string_equal(recipe.app_ids[1], apps[1]);
+
+    request.app_count = 0; // an organization without apps is not a job of one app
+    assert_done(recipe_make(&request, &fixture->arena, &recipe, &fixture->err));
+    text = store(fixture, &recipe);
+    assert_done(recipe_load(slice_text(text), &fixture->arena, &recipe, &fixture->err));
+    assert_non_null(recipe.app_ids);
+    assert_int_equal(recipe.app_count, 0);
+}
+
 static void test_where_compression_happens(void **state)
 {
     (void)state;
@@ -263,6 +303,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_field_of_the_filter_that_is_gone_is_said, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_damaged_recipes_are_corrupt, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_old_recipes_do_not_say_is_none, set_up,
+                                        tear_down),
         cmocka_unit_test(test_where_compression_happens),
         cmocka_unit_test_setup_teardown(test_encoder_ids_differ, set_up, tear_down),
     };

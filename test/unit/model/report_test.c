@@ -788,6 +788,29 @@ static void duplicates_have_equal_keys(void **state)
                               "\"report_fields\":[\"name\",\"id\"]}," BRANCH "}"));
 }
 
+static void what_a_request_says_once_is_kept(void **state)
+{
+    struct arena *arena = *state;
+    struct report report = parse(
+        arena, with_report(arena, ",\"response_format_compression\":\"none\",\"row_limit\":5"));
+    assert_int_equal(report.compression, REPORT_UNCOMPRESSED);
+    assert_int_equal(report.row_limit, 0); // no client of a subscription can say it
+    struct report loaded = {0};
+    struct err err = {0};
+    assert_true(report_load(slice_text(store(arena, &report)), arena, &loaded, &err));
+    assert_int_equal(loaded.row_limit, 0);
+    assert_null(loaded.zone_name);
+    report.row_limit = 100;
+    report.part_rows = 5000000;
+    report.zone_name = "Europe/Zurich";
+    report.zone_version = "2026a";
+    assert_true(report_load(slice_text(store(arena, &report)), arena, &loaded, &err));
+    assert_int_equal(loaded.row_limit, 100);
+    assert_int_equal(loaded.part_rows, 5000000);
+    assert_string_equal(loaded.zone_name, "Europe/Zurich");
+    assert_string_equal(loaded.zone_version, "2026a");
+}
+
 static void names_are_stable(void **state)
 {
     (void)state;
@@ -797,6 +820,8 @@ static void names_are_stable(void **state)
     assert_string_equal(report_file_extension(REPORT_CSV, REPORT_GZ), "csv.gz");
     assert_string_equal(report_file_extension(REPORT_CSV, REPORT_ZSTD), "csv.zst");
     assert_string_equal(report_file_extension(REPORT_JSON, REPORT_SNAPPY), "json.snappy");
+    assert_string_equal(report_file_extension(REPORT_CSV, REPORT_UNCOMPRESSED), "csv");
+    assert_string_equal(report_file_extension(REPORT_PARQUET, REPORT_UNCOMPRESSED), "parquet");
     assert_string_equal(report_file_extension(REPORT_PARQUET, REPORT_SNAPPY), "parquet");
     enum report_destination destination = REPORT_BRANCH;
     assert_true(report_destination_parse(slice_text("email"), &destination));
@@ -833,6 +858,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(members_are_echoed, setup, teardown),
         cmocka_unit_test_setup_teardown(damaged_documents_are_corrupt, setup, teardown),
         cmocka_unit_test_setup_teardown(duplicates_have_equal_keys, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_request_says_once_is_kept, setup, teardown),
         cmocka_unit_test_setup_teardown(names_are_stable, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
