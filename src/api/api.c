@@ -6,6 +6,7 @@
 //   body      kept (JSON calls) or streamed into the batch (ingest)
 //   complete  authenticate -> INLINE: run, reply
 //                          -> DEFERRED: suspend, queue; a writer thread runs, replies, resumes
+//                             either may wait for jobs first: suspended, then as DEFERRED again
 //                          -> BUCKET: reply, or as DEFERRED for a file not read yet
 //                          -> STREAMED: suspend, submit; the committer replies, resumes
 //   ended     free, count, log
@@ -27,6 +28,7 @@
 #include "api/api_log.h"
 #include "api/api_rate.h"
 #include "api/api_reply.h"
+#include "api/api_wait.h"
 #include "base/check.h"
 #include "base/mem.h"
 
@@ -153,14 +155,52 @@ static size_t api_body(struct http_request *request, struct slice bytes, void *c
     return taken_bytes;
 }
 
-// Stages the handler's reply.
+// The handler, or what it left for when it has waited.
+static bool api_handle(struct api_call *call, struct err *err)
+{
+    const struct api_route *route = call->match.route;
+    bool (*resume)(struct api_call * call, struct err * err) = call->suspension.resume;
+    call->suspension = (struct api_suspension){0};
+    if (resume != NULL)
+        return resume(call, err);
+    return route->replay == NULL ? route->handler(call, err) : api_create_once(call, err);
+}
+
+// Stages the handler's reply, or leaves call->suspension.
 static void api_run(struct api_call *call)
 {
     struct err err;
-    const struct api_route *route = call->match.route;
     call->status = 200;
-    if (!(route->replay == NULL ? route->handler(call, &err) : api_create_once(call, &err)))
-        api_stage_failure(call, &err);
+    if (api_handle(call, &err))
+        return;
+    call->suspension = (struct api_suspension){0};
+    api_stage_failure(call, &err);
+}
+
+// Who has no place to wait in gets what would come when the time is over.
+static bool api_may_wait(struct api_call *call)
+{
+    if (api_wait_reserve(call->api->wait, call->identity.organization_id))
+        return true;
+    call->is_there = false;
+    while (call->suspension.resume != NULL) // each step may want to wait again
+        api_run(call);
+    return false;
+}
+
+// The connection is suspended, and a place is taken. The last touch of the call.
+static void api_begin_waiting(struct api_call *call)
+{
+    const struct api_suspension *suspension = &call->suspension;
+    const struct api_wait_entry entry = {
+        .item = call,
+        .organization_id = call->identity.organization_id,
+        .job_ids = suspension->job_ids,
+        .job_count = suspension->job_count,
+        .seal_seq = suspension->seal_seq,
+        .until_boot_ms = call->started_boot_ms + suspension->timeout_ms,
+    };
+    api_wait_add(call->api->wait, &entry);
 }
 
 static void api_run_deferred(void *item, struct catalog *catalog)
@@ -172,16 +212,37 @@ static void api_run_deferred(void *item, struct catalog *catalog)
     }
     ASSERT(call->catalog == NULL);
     call->catalog = catalog;
+    bool waits = false;
     if (api_is_bucket(call)) {
         api_bucket_read_and_serve(call);
     } else {
         api_actor_enter(call);
         api_run(call);
+        waits = call->suspension.resume != NULL && api_may_wait(call);
         api_actor_leave(call);
-        api_send(call);
     }
     call->catalog = NULL;
+    if (waits) {
+        api_begin_waiting(call);
+        return;
+    }
+    if (!api_is_bucket(call))
+        api_send(call);
     http_resume(call->request);
+}
+
+// What the call waited for is there, or its time is over: on with it, on a writer thread when there
+// is room.
+static void api_waited(void *item, bool is_there, struct catalog *catalog)
+{
+    struct api_call *call = item;
+    struct api_executor *executor = call->api->executor;
+    const char *organization_id = call->identity.organization_id;
+    call->is_there = is_there;
+    if (api_executor_reserve(executor, organization_id))
+        api_executor_add(executor, organization_id, call);
+    else
+        api_run_deferred(call, catalog);
 }
 
 // False when the organization has no place in the queue.
@@ -234,8 +295,14 @@ static void api_complete(struct http_request *request, void *context)
     }
     ASSERT(call->match.route->mode == API_MODE_INLINE);
     api_run(call);
+    const bool waits = call->suspension.resume != NULL && api_may_wait(call);
     api_return_catalog(call);
-    api_send(call);
+    if (!waits) {
+        api_send(call);
+        return;
+    }
+    http_suspend(request);
+    api_begin_waiting(call);
 }
 
 static void api_count(const struct api_call *call, int status)
@@ -270,7 +337,7 @@ static void api_error_body(int status, const char *message, struct arena *arena,
     (void)context;
     struct buf body;
     buf_init(&body, 4096);
-    api_write_error(&body, status, message, NULL);
+    api_write_error(&body, status, message, NULL, NULL);
     const struct slice bytes = buf_slice(&body);
     *ret_body = slice_of(arena_copy_slice(arena, bytes), bytes.size_bytes);
     buf_clear(&body);
@@ -345,6 +412,13 @@ static bool api_start(struct api *api, struct err *err)
         .run = api_run_deferred,
     };
     TRY(api_executor_open(&executor, &api->executor, err));
+    const struct api_wait_config wait = {
+        .catalog_path = api->config.catalog_path,
+        .clock = api->config.clock,
+        .limit = (size_t)settings->waiting_count,
+        .run = api_waited,
+    };
+    TRY(api_wait_open(&wait, &api->wait, err));
     const struct http_server_config server = {
         .listen_fd = api->config.listen_fd,
         .thread_count = (int)settings->thread_count,
@@ -388,8 +462,12 @@ void api_close(struct api **api, int64_t drain_ms)
     struct api *closing = *api;
     if (closing == NULL)
         return;
-    // The server first: what it suspended is resumed by the executor and the log meanwhile.
+    // The server first: what it suspended is resumed by the executor and the log meanwhile, and who
+    // waits for a job is told to come again.
+    if (closing->wait != NULL)
+        api_wait_drain(closing->wait);
     http_server_close(&closing->server, drain_ms);
+    api_wait_close(&closing->wait);
     api_executor_close(&closing->executor);
     api_handles_free(&closing->handles);
     api_digests_free(&closing->digests);

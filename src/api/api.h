@@ -25,6 +25,19 @@ struct api_rate_settings {
     int64_t status_per_hour;
 };
 
+// Of custom exports; days: 0 is no limit.
+struct api_custom_settings {
+    int64_t span_days;
+    int64_t look_back_days;
+    int64_t row_limit;
+    int64_t file_rows;
+};
+
+struct api_daily_settings {
+    int64_t look_back_days; // 0: no limit
+    int64_t file_rows;
+};
+
 // What an operator may set; api_options describes each and holds its default.
 struct api_settings {
     struct option_list base_urls;
@@ -35,7 +48,12 @@ struct api_settings {
     int64_t ingest_body_bytes;
     int64_t gzip_request_count;
     int64_t subscription_limit;
-    int64_t export_retention_ms;     // no option of its own: that of the files is meant
+    int64_t waiting_count;
+    struct api_custom_settings custom;
+    struct api_daily_settings daily;
+    int64_t export_retention_ms; // no option of its own: that of the files is meant
+    int64_t hourly_grace_ms;     // no options of their own: those of the scheduler are meant
+    int64_t daily_grace_ms;
     struct option_list cors_origins; // empty: none
     bool logs_access;
     struct api_rate_settings rates;

@@ -230,7 +230,9 @@ static bool api_scope_branch(struct api_call *call, struct err *err)
     TRY(api_call_query(call, "app_id", &app_id, err));
     TRY(api_call_query(call, "organization_id", &organization_id, err));
     const bool is_unsaid = slice_is_empty(app_id) && slice_is_empty(organization_id);
-    if (is_unsaid && api_access_of(call) == API_ACCESS_SUBSCRIBE) { // the body may say it
+    const bool may_follow = api_access_of(call) == API_ACCESS_SUBSCRIBE ||
+                            (call->match.route->traits & API_SCOPED_BY_BODY) != 0;
+    if (is_unsaid && may_follow) { // the body may say it
         call->app_id = call->identity.app_id;
         return true;
     }

@@ -118,6 +118,13 @@ struct subscription_scope api_call_scope(const struct api_call *call)
     };
 }
 
+bool api_call_wait(struct api_call *call, const struct api_suspension *suspension)
+{
+    ASSERT(suspension->resume != NULL);
+    call->suspension = *suspension;
+    return true;
+}
+
 void api_call_changed(const struct api_call *call)
 {
     const struct api_config *config = &call->api->config;

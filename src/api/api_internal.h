@@ -20,6 +20,7 @@ struct api_digests;
 struct api_executor;
 struct api_ingest;
 struct api_rate;
+struct api_wait;
 
 #define API_STATUS_CLASSES ((size_t)6) // index: status / 100
 
@@ -40,6 +41,7 @@ struct api {
     struct arena arena; // texts of base_urls
     struct api_handles *handles;
     struct api_executor *executor;
+    struct api_wait *wait;
     struct api_digests *digests; // of the bucket's files
     struct api_rate *rate;       // NULL: nothing is limited
     struct http_server *server;
@@ -47,6 +49,23 @@ struct api {
     atomic_int_fast64_t gzip_count;       // gzip bodies in progress
     atomic_uint_fast64_t *request_counts; // [route, one more for "no route"][status class]
     int64_t started_at_ms;
+};
+
+// What a handler leaves when its reply must wait: jobs that are to be final and a point up to which
+// the lake is to be sealed. resume is then called as the handler was, later and on another thread,
+// and stages the reply or waits again.
+struct api_suspension {
+    bool (*resume)(struct api_call *call, struct err *err); // NULL: the call does not wait
+    const char *const *job_ids;
+    size_t job_count;
+    int64_t seal_seq;
+    int64_t timeout_ms; // from the call's start
+};
+
+// All that is wrong with a body, in the order in which it was found.
+struct api_faults {
+    const char *const *messages;
+    size_t count;
 };
 
 // One request from head to ended. Lives in the request's arena.
@@ -68,6 +87,9 @@ struct api_call {
     struct api_ingest *ingest;
     uint8_t url_secret[32]; // of the calling token's signed URLs
     bool has_url_secret;
+    struct api_suspension suspension;
+    bool is_there; // what the call waited for, when resume is called
+    void *waiting; // the handler's own, kept from one step to the next
     // The reply under construction.
     int status;
     struct buf reply;
@@ -80,6 +102,7 @@ struct api_call {
     bool is_cross_origin;  // from an origin that is allowed
     int refusal_status;    // what a failure is answered with; 0: by its kind
     const struct report_bad_fields *bad_fields; // more errors of a 400
+    const struct api_faults *faults;            // same
     const char *failure;                        // of a 5xx, for the log; NULL: none
     bool is_alarm;                              // somebody must act: stored bytes are damaged
 };
@@ -110,6 +133,12 @@ NODISCARD bool api_call_query(struct api_call *call, const char *name, struct sl
 // nothing of what is of the whole organization.
 struct subscription_scope api_call_scope(const struct api_call *call);
 
+// How long a client waits for its reply at most.
+#define API_WAIT_MS INT64_C(30000)
+
+// For handlers: see struct api_suspension. Always true.
+bool api_call_wait(struct api_call *call, const struct api_suspension *suspension);
+
 // Tells the other processes that the catalog has work for them.
 void api_call_changed(const struct api_call *call);
 
@@ -131,6 +160,13 @@ bool api_job_get(struct api_call *call, struct err *err);
 bool api_native_job_get(struct api_call *call, struct err *err);
 bool api_native_job_manifest(struct api_call *call, struct err *err);
 bool api_native_job_retry(struct api_call *call, struct err *err);
+bool api_native_job_restore(struct api_call *call, struct err *err);
+bool api_preview(struct api_call *call, struct err *err);
+bool api_logs_create(struct api_call *call, struct err *err);
+bool api_logs_replay(struct api_call *call, const char *handle, struct err *err);
+bool api_logs_status(struct api_call *call, struct err *err);
+bool api_data_ready(struct api_call *call, struct err *err);
+bool api_daily_export(struct api_call *call, struct err *err);
 bool api_ledger_windows(struct api_call *call, struct err *err);
 bool api_ledger_gaps(struct api_call *call, struct err *err);
 bool api_topic_list(struct api_call *call, struct err *err);

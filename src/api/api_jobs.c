@@ -84,6 +84,20 @@ bool api_job_get(struct api_call *call, struct err *err)
     return true;
 }
 
+// Jobs of exports that were asked for once are not below any subscription that can be seen.
+static bool api_native_request(struct api_call *call, const struct job *job,
+                               struct subscription *ret_subscription, struct err *err)
+{
+    const bool sees_app = job->app_id != NULL &&
+                          (call->app_id == NULL || strcmp(job->app_id, call->app_id) == 0);
+    const bool sees_all = job->app_id == NULL && call->identity.app_id == NULL;
+    TRY(subscription_get_any(call->catalog, job->subscription_id, job->subscription_version,
+                             call->arena, ret_subscription, err));
+    if (ret_subscription->kind == SUBSCRIPTION_SCHEDULED || (!sees_app && !sees_all))
+        return err_set(err, ERR_NOT_FOUND, "Job not found");
+    return true;
+}
+
 // The job together with its subscription, which says what app it is of and where its files are.
 static bool api_native_job(struct api_call *call, struct subscription *ret_subscription,
                            struct job *ret_job, struct err *err)
@@ -92,8 +106,10 @@ static bool api_native_job(struct api_call *call, struct subscription *ret_subsc
     TRY(api_call_catalog(call, err));
     TRY(job_get(call->catalog, call->identity.organization_id, slice_of(NULL, 0),
                 call->match.params[0], call->arena, ret_job, err));
-    return subscription_get(call->catalog, &scope, slice_text(ret_job->subscription_id),
-                            call->arena, ret_subscription, err);
+    if (subscription_get(call->catalog, &scope, slice_text(ret_job->subscription_id), call->arena,
+                         ret_subscription, err))
+        return true;
+    return err->kind == ERR_NOT_FOUND && api_native_request(call, ret_job, ret_subscription, err);
 }
 
 bool api_native_job_get(struct api_call *call, struct err *err)
@@ -125,6 +141,19 @@ bool api_native_job_retry(struct api_call *call, struct err *err)
     TRY(api_native_job(call, &subscription, &failed, err));
     TRY(job_retry(call->catalog, call->identity.organization_id, call->match.params[0],
                   call->now_ms, call->arena, &job, err));
+    api_write_native_job(call, &job, api_is_hosted(&subscription));
+    api_call_changed(call);
+    return true;
+}
+
+bool api_native_job_restore(struct api_call *call, struct err *err)
+{
+    struct subscription subscription = {0};
+    struct job expired = {0};
+    struct job job = {0};
+    TRY(api_native_job(call, &subscription, &expired, err));
+    TRY(job_restore(call->catalog, call->identity.organization_id, call->match.params[0],
+                    call->arena, &job, err));
     api_write_native_job(call, &job, api_is_hosted(&subscription));
     api_call_changed(call);
     return true;

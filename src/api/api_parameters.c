@@ -5,6 +5,7 @@
 
 const struct api_parameter api_parameters[] = {
     {"subscription_id", "path", "string", "Id of a subscription"},
+    {"request_handle", "path", "string", "Handle of a custom export"},
     {"job_id", "path", "string", "Id of an export job"},
     {"key_id", "path", "string", "Id of an access token, which is not its secret"},
     {"organization_id", "path", "string", "Id of an organization, 18 or 19 digits"},
@@ -17,6 +18,8 @@ const struct api_parameter api_parameters[] = {
     {"organization_id", "query", "string", "Id of an organization, 18 or 19 digits"},
     {"start_date", "query", "date", "Only what starts at this time or later"},
     {"end_date", "query", "date", "Only what starts before this time"},
+    {"format", "query", "string", "Taken for clients of Branch, and without effect"},
+    {"export_date", "query", "string", "Where the body does not have it: YYYY-MM-DD"},
     {"mode", "query", "IngestMode", "What becomes of a batch with a bad line"},
     {"before", "query", "positive", "Only entries with a smaller id: for the next page"},
     {"limit", "query", "PageLimit", "At most so many elements; a Link header leads to the next"},

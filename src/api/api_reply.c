@@ -29,6 +29,15 @@ static void api_write_text(struct json_text *json, const char *text)
     json_text_string(json, slice_of(text, api_whole_utf8(text)));
 }
 
+static void api_write_error_item(struct json_text *json, int status, const char *message)
+{
+    json_text_open(json, '{');
+    json_text_key(json, "message");
+    api_write_text(json, message);
+    json_text_member_int64(json, "error_code", status);
+    json_text_close(json, '}');
+}
+
 static void api_write_bad_fields(struct json_text *json, int status,
                                  const struct report_bad_fields *bad_fields)
 {
@@ -39,18 +48,23 @@ static void api_write_bad_fields(struct json_text *json, int status,
         buf_init(&message, 1024);
         buf_append_text(&message, bad_fields->names[i]);
         buf_append_text(&message, " field is not available for exports");
-        json_text_open(json, '{');
-        json_text_key(json, "message");
-        api_write_text(json, buf_text(&message));
-        json_text_member_int64(json, "error_code", status);
-        json_text_close(json, '}');
+        api_write_error_item(json, status, buf_text(&message));
         buf_clear(&message);
     }
     json_text_close(json, ']');
 }
 
+static void api_write_faults(struct json_text *json, int status, const struct api_faults *faults)
+{
+    json_text_key(json, "errors");
+    json_text_open(json, '[');
+    for (size_t i = 0; i < faults->count; i++)
+        api_write_error_item(json, status, faults->messages[i]);
+    json_text_close(json, ']');
+}
+
 void api_write_error(struct buf *destination, int status, const char *message,
-                     const struct report_bad_fields *bad_fields)
+                     const struct report_bad_fields *bad_fields, const struct api_faults *faults)
 {
     struct json_text json;
     json_text_init(&json, destination);
@@ -63,6 +77,8 @@ void api_write_error(struct buf *destination, int status, const char *message,
     json_text_close(&json, '}');
     if (bad_fields != NULL && bad_fields->count > 0)
         api_write_bad_fields(&json, status, bad_fields);
+    else if (faults != NULL && faults->count > 0)
+        api_write_faults(&json, status, faults);
     json_text_close(&json, '}');
 }
 
@@ -155,7 +171,7 @@ void api_stage_error(struct api_call *call, int status, const char *message)
     if (status == 429)
         api_write_limited(call, message);
     else
-        api_write_error(&call->reply, status, message, call->bad_fields);
+        api_write_error(&call->reply, status, message, call->bad_fields, call->faults);
 }
 
 void api_stage_failure(struct api_call *call, const struct err *err)

@@ -34,8 +34,9 @@ enum api_budget {
 };
 
 enum api_trait {
-    API_PAGED = 1,   // takes limit and cursor, and gives Link (api_page.h)
-    API_ETAGGED = 2, // gives ETag; GET takes If-None-Match, what changes takes If-Match
+    API_PAGED = 1,          // takes limit and cursor, and gives Link (api_page.h)
+    API_ETAGGED = 2,        // gives ETag; GET takes If-None-Match, what changes takes If-Match
+    API_SCOPED_BY_BODY = 4, // the query need not name app or organization
 };
 
 // A row is its first nine columns in this order, then those that have a name:

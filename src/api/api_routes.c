@@ -40,6 +40,19 @@ const struct api_route api_routes[] = {
      API_ACCESS_BRANCH, API_MODE_INLINE, EXPORT, SCOPE, NULL, "One export job",
      .id = "getExportJob", .reply = "Job"},
 
+    {"POST", "/v2/logs", api_logs_create, API_ACCESS_SUBSCRIBE, API_MODE_DEFERRED, EXPORT, SCOPE,
+     "CustomExportRequest", "Exports rows of any time once", .id = "buildExportRequest",
+     .reply = "CustomExportCreated", .replay = api_logs_replay, .budget = API_BUDGET_EXPORT_CREATE},
+    {"GET", "/v2/logs/{request_handle}", api_logs_status, API_ACCESS_BRANCH, API_MODE_INLINE,
+     EXPORT, SCOPE " format", NULL, "How far a custom export is, and its files",
+     .id = "getDownloadExportRequest", .reply = "CustomExport", .budget = API_BUDGET_EXPORT_STATUS},
+    {"POST", "/v2/data/ready", api_data_ready, API_ACCESS_BRANCH, API_MODE_DEFERRED, EXPORT, SCOPE,
+     "DataReadyRequest", "Whether an hour has all its events", .id = "checkDataReadiness",
+     .reply = "DataReady", .traits = API_SCOPED_BY_BODY},
+    {"POST", "/v3/export", api_daily_export, API_ACCESS_PUBLIC, API_MODE_DEFERRED, 0, "export_date",
+     "DailyExportRequest", "Files of a day by topic, for the branch key and secret of an app",
+     .id = "postDailyExports", .reply = "DailyExport", .statuses = "400 503"},
+
     // --- Hosted bucket
     {"HEAD", "/exports/*", NULL, API_ACCESS_SIGNED, API_MODE_BUCKET, 0,
      "X-Amz-Algorithm! X-Amz-Date! X-Amz-SignedHeaders! X-Amz-Expires! X-Amz-Credential! "
@@ -68,6 +81,9 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/subscriptions", api_subscription_list, API_ACCESS_NATIVE, API_MODE_INLINE, EXPORT,
      SCOPE, NULL, "Lists subscriptions", .id = "listSubscriptions", .reply = "NativeSubscription[]",
      .traits = API_PAGED},
+    {"POST", "/v1/subscriptions/preview", api_preview, API_ACCESS_NATIVE, API_MODE_DEFERRED, EXPORT,
+     SCOPE, "SubscribeRequest", "What a subscription would have given for the last window",
+     .id = "previewSubscription", .reply = "Preview", .statuses = "503"},
     {"GET", "/v1/subscriptions/{subscription_id}", api_subscription_get, API_ACCESS_NATIVE,
      API_MODE_INLINE, EXPORT, SCOPE, NULL, "One subscription", .id = "getSubscription",
      .reply = "NativeSubscription", .statuses = "412", .traits = API_ETAGGED},
@@ -107,6 +123,9 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/jobs/{job_id}/retry", api_native_job_retry, API_ACCESS_NATIVE, API_MODE_DEFERRED,
      EXPORT, SCOPE, NULL, "Makes the next revision of a failed job", .id = "retryJob",
      .reply = "NativeJob", .statuses = "409"},
+    {"POST", "/v1/jobs/{job_id}/restore", api_native_job_restore, API_ACCESS_NATIVE,
+     API_MODE_DEFERRED, EXPORT, "app_id", NULL, "Makes the expired files of a job again",
+     .id = "restoreJob", .reply = "NativeJob", .statuses = "409"},
 
     // --- Operators
     {"GET", "/v1/admin/organizations", api_admin_organization_list, API_ACCESS_ADMIN,

@@ -40,6 +40,7 @@ struct api_parameter {
 // Tables of shapes by surface; each ends with a shape without a name, the list of them with NULL.
 extern const struct api_shape api_shapes_common[];
 extern const struct api_shape api_shapes_branch[];
+extern const struct api_shape api_shapes_exports[];
 extern const struct api_shape api_shapes_native[];
 extern const struct api_shape api_shapes_admin[];
 extern const struct api_shape *const api_shape_tables[];

@@ -20,7 +20,8 @@ static const char *api_format_at(size_t index)
 
 static const char *api_compression_at(size_t index)
 {
-    return index <= REPORT_ZSTD ? report_compression_name((enum report_compression)index) : NULL;
+    return index <= REPORT_UNCOMPRESSED ? report_compression_name((enum report_compression)index)
+                                        : NULL;
 }
 
 static const char *api_destination_at(size_t index)

@@ -25,7 +25,7 @@ static const char *api_host_of(const char *base_url)
 }
 
 // The signature lives for the documented seven days from now; the file may go before.
-static void api_write_url(struct api_call *call, const struct job_file *file)
+const char *api_sign_file(struct api_call *call, const struct job_file *file)
 {
     if (!call->has_url_secret) {
         api_url_secret(call->api, call->identity.key_id, call->url_secret);
@@ -41,21 +41,24 @@ static void api_write_url(struct api_call *call, const struct job_file *file)
         .signed_at_ms = call->now_ms,
         .expires_s = SIGV4_EXPIRES_MAX_S,
     };
-    const char *signed_target = sigv4_sign_url(&url, call->arena);
-    json_text_string(&call->json,
-                     slice_text(arena_format(call->arena, "%s%s", base_url, signed_target)));
+    return arena_format(call->arena, "%s%s", base_url, sigv4_sign_url(&url, call->arena));
+}
+
+size_t api_job_file_count(const struct api_call *call, const struct job *job)
+{
+    const bool is_there = job->state == JOB_SUCCEEDED && !job->is_expired &&
+                          job->expires_at_ms > call->now_ms;
+    return is_there ? job->file_count : 0;
 }
 
 static void api_write_files(struct api_call *call, const struct job *job, bool is_hosted)
 {
     struct json_text *json = &call->json;
-    const bool is_there = is_hosted && job->state == JOB_SUCCEEDED && !job->is_expired &&
-                          job->expires_at_ms > call->now_ms;
-    const size_t count = is_there ? job->file_count : 0;
+    const size_t count = is_hosted ? api_job_file_count(call, job) : 0;
     json_text_key(json, "export_url");
     json_text_open(json, '[');
     for (size_t i = 0; i < count; i++)
-        api_write_url(call, &job->files[i]);
+        json_text_string(json, slice_text(api_sign_file(call, &job->files[i])));
     json_text_close(json, ']');
     json_text_key(json, "sha256");
     json_text_open(json, '[');
@@ -77,7 +80,7 @@ static void api_write_job_members(struct api_call *call, const struct job *job, 
     json_text_member_int64(json, "revision", job->revision);
     if (job->state == JOB_SUCCEEDED && job->expires_at_ms > 0)
         api_write_time(json, "expires_at", job->expires_at_ms);
-    if (job->state != JOB_SUCCEEDED && job->reason != NULL)
+    if (job->reason != NULL) // of one that SUCCEEDED: why its files could not be restored
         json_text_member_text(json, "reason", job->reason);
 }
 

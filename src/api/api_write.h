@@ -11,6 +11,11 @@ void api_write_time(struct json_text *json, const char *key, int64_t time_ms);
 // hosted bucket that may still be fetched.
 void api_write_job(struct api_call *call, const struct job *job, bool is_hosted);
 
+// Files of a job of the hosted bucket that may still be fetched, from the first on; and the URL of
+// one, signed for the calling token. In call->arena.
+size_t api_job_file_count(const struct api_call *call, const struct job *job);
+const char *api_sign_file(struct api_call *call, const struct job_file *file);
+
 // As api_write_job, with the ids and times that the native calls add.
 void api_write_native_job(struct api_call *call, const struct job *job, bool is_hosted);
 

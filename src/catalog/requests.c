@@ -85,15 +85,10 @@ static bool request_choose_id(struct catalog *catalog, const struct job_key *key
 
 // --- Making
 
-static bool request_is_awaited(const struct request_spec *spec)
-{
-    return spec->kind != SUBSCRIPTION_CUSTOM_EXPORT;
-}
-
 static bool request_check_room(struct catalog *catalog, const struct request_spec *spec,
                                struct err *err)
 {
-    if (!request_is_awaited(spec))
+    if (!spec->is_awaited)
         return true;
     const struct db_value values[] = {db_text(spec->organization_id),
                                       db_int64(JOB_PRIORITY_REQUEST)};
@@ -149,7 +144,7 @@ static bool request_insert_job(struct catalog *catalog, const struct job_key *ke
         .start_ms = spec->start_ms,
         .end_ms = spec->end_ms,
         .kind = JOB_BACKFILL,
-        .priority = request_is_awaited(spec) ? JOB_PRIORITY_REQUEST : JOB_PRIORITY_BACKFILL,
+        .priority = spec->is_awaited ? JOB_PRIORITY_REQUEST : JOB_PRIORITY_BACKFILL,
         .is_visible = spec->kind != SUBSCRIPTION_PREVIEW,
         .bound_seq = -1,
         .now_ms = spec->now_ms,
@@ -160,6 +155,19 @@ static bool request_insert_job(struct catalog *catalog, const struct job_key *ke
     return true;
 }
 
+// What was begun for nobody has somebody who waits now.
+static bool request_hurry(struct catalog *catalog, const struct request_making *making,
+                          struct err *err)
+{
+    if (!making->spec->is_awaited)
+        return true;
+    const struct db_value values[] = {db_text(making->id), db_int64(JOB_PRIORITY_REQUEST)};
+    return db_exec(catalog->db,
+                   "UPDATE jobs SET priority = $2"
+                   " WHERE subscription_id = $1 AND state = 0 AND priority <> $2",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
+
 static bool request_create_body(struct catalog *catalog, void *context, struct err *err)
 {
     struct request_making *making = context;
@@ -168,7 +176,7 @@ static bool request_create_body(struct catalog *catalog, void *context, struct e
     TRY(job_key_load(catalog, &key, err));
     TRY(request_choose_id(catalog, &key, making, err));
     if (making->is_there)
-        return true;
+        return request_hurry(catalog, making, err);
     TRY(request_check_room(catalog, spec, err));
     TRY(request_insert_rows(catalog, making, err));
     TRY(request_insert_job(catalog, &key, making, err));

@@ -26,6 +26,7 @@ struct request_spec {
     int64_t start_ms; // [start, end)
     int64_t end_ms;
     int64_t now_ms;
+    bool is_awaited; // somebody waits for it: its job goes before all windows
     // Who asks with the same key gets the request that is there, unless it FAILED or was released.
     // NULL: every call makes one.
     const char *shared_key;

@@ -75,6 +75,8 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
         .context = &serve->wake,
     };
     config.settings.export_retention_ms = options->worker.file_retention_ms;
+    config.settings.hourly_grace_ms = options->scheduler.hourly_grace_ms;
+    config.settings.daily_grace_ms = options->scheduler.daily_grace_ms;
     static_assert(sizeof config.url_key == sizeof serve->data.url_key, "one key");
     memcpy(config.url_key, serve->data.url_key, sizeof config.url_key);
     struct api *api CLEANUP(serve_free_api) = NULL;
@@ -101,6 +103,7 @@ bool serve_run_scheduler(const struct supervisor_process *process, int ready_fd,
         .catalog_path = serve->data.catalog_path,
         .exports_directory = serve->data.exports_path,
         .node_id = serve->data.node_id,
+        .daily_file_rows = serve->options.api.daily.file_rows,
         .clock = clock_system(),
         .wake = &serve->wake,
         .wake_index = process->index,

@@ -60,6 +60,20 @@ static bool job_attempt_load(struct job_attempt *attempt, struct err *err)
     return true;
 }
 
+// Whoever asks for one file gets one, however large, and files of a number of rows have as many.
+static int64_t job_attempt_part_bytes(const struct job_attempt *attempt)
+{
+    switch (attempt->subscription.kind) {
+    case SUBSCRIPTION_SCHEDULED:
+    case SUBSCRIPTION_PREVIEW:
+        return attempt->config->part_bytes;
+    case SUBSCRIPTION_CUSTOM_EXPORT:
+    case SUBSCRIPTION_DAILY_EXPORT:
+        break;
+    }
+    return INT64_MAX;
+}
+
 static bool job_attempt_freeze(struct job_attempt *attempt, struct err *err)
 {
     const struct job *job = attempt->job;
@@ -74,7 +88,7 @@ static bool job_attempt_freeze(struct job_attempt *attempt, struct err *err)
             .seq_lo = job->seq_lo,
             .seq_hi = job->seq_hi,
             .csv_formula_guard = attempt->config->csv_formula_guard,
-            .part_bytes = attempt->config->part_bytes,
+            .part_bytes = job_attempt_part_bytes(attempt),
             .app_ids = app_ids,
             .app_count = app_count,
         };

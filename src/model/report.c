@@ -129,6 +129,22 @@ static bool report_parse_choice(const struct json_node *report, const struct rep
     return err_set(err, ERR_INVALID, "Invalid %s", choice->key);
 }
 
+bool report_take_format(const struct json_node *object, struct report *report, struct err *err)
+{
+    size_t format = report->format;
+    TRY(report_parse_choice(object, &report_format_choice, &format, err));
+    report->format = (enum report_format)format;
+    return true;
+}
+
+bool report_take_compression(const struct json_node *object, struct report *report, struct err *err)
+{
+    size_t compression = report->compression;
+    TRY(report_parse_choice(object, &report_compression_choice, &compression, err));
+    report->compression = (enum report_compression)compression;
+    return true;
+}
+
 static bool report_parse_choices(const struct json_node *report, struct report *ret_report,
                                  struct err *err)
 {
@@ -136,61 +152,64 @@ static bool report_parse_choices(const struct json_node *report, struct report *
     ret_report->cadence = CADENCE_HOURLY;
     if (cadence != NULL && !cadence_parse(json_node_text(cadence), &ret_report->cadence))
         return err_set(err, ERR_INVALID, "Invalid cadence");
-    size_t format = REPORT_CSV;
-    size_t compression = REPORT_GZ;
-    TRY(report_parse_choice(report, &report_format_choice, &format, err));
-    TRY(report_parse_choice(report, &report_compression_choice, &compression, err));
-    ret_report->format = (enum report_format)format;
-    ret_report->compression = (enum report_compression)compression;
-    return true;
+    ret_report->format = REPORT_CSV;
+    ret_report->compression = REPORT_GZ;
+    TRY(report_take_format(report, ret_report, err));
+    return report_take_compression(report, ret_report, err);
 }
 
 // A topic's name, or an array of one.
-static bool report_parse_type(const struct json_node *report, struct arena *arena,
-                              struct report *ret_report, struct err *err)
+bool report_take_topic(const struct json_node *node, const char *name, struct arena *arena,
+                       struct report *report, struct err *err)
 {
-    const struct json_node *node = report_member(report, "report_type");
-    if (node == NULL)
-        return report_set_missing(err, "report.report_type");
+    if (json_node_kind(node) == JSON_KIND_NULL)
+        return report_set_missing(err, name);
     if (json_node_kind(node) == JSON_KIND_ARRAY) {
         if (json_node_count(node) != 1)
             return err_set(err, ERR_INVALID, "Invalid report_type");
         node = json_node_at(node, 0);
     }
-    struct slice name;
-    TRY(report_take_text(node, &name, err));
-    if (!schema_topic_name_is_valid(name))
+    struct slice topic_name;
+    TRY(report_take_text(node, &topic_name, err));
+    if (!schema_topic_name_is_valid(topic_name))
         return err_set(err, ERR_INVALID, "Invalid report_type");
-    ret_report->topic_name = arena_copy_slice(arena, name);
+    report->topic_name = arena_copy_slice(arena, topic_name);
     return true;
 }
 
-static bool report_parse_fields(const struct json_node *report, struct arena *arena,
-                                struct report *ret_report, struct err *err)
+// The last part of a path: "report_fields" of "report.report_fields".
+static const char *report_last_part(const char *name)
 {
-    const struct json_node *node = report_member(report, "report_fields");
-    if (node == NULL)
-        return report_set_missing(err, "report.report_fields");
+    const char *dot = strrchr(name, '.');
+    return dot == NULL ? name : dot + 1;
+}
+
+bool report_take_fields(const struct json_node *node, const char *name, struct arena *arena,
+                        struct report *report, struct err *err)
+{
+    if (json_node_kind(node) == JSON_KIND_NULL)
+        return report_set_missing(err, name);
     if (json_node_kind(node) != JSON_KIND_ARRAY)
         return err_set(err, ERR_INVALID, "Invalid type: array expected");
     const size_t count = json_node_count(node);
     if (count == 0)
-        return err_set(err, ERR_INVALID, "Invalid report_fields: at least one field expected");
+        return err_set(err, ERR_INVALID, "Invalid %s: at least one field expected",
+                       report_last_part(name));
     if (count > REPORT_FIELDS_MAX)
         return err_set(err, ERR_INVALID, "Too many fields");
     const char **fields = arena_alloc_array(arena, count, sizeof *fields);
     bool has_all = false;
     for (size_t i = 0; i < count; i++) {
-        struct slice name;
-        TRY(report_take_text(json_node_at(node, i), &name, err));
-        fields[i] = arena_copy_slice(arena, name);
-        has_all = has_all || slice_equal_text(name, "all");
+        struct slice field;
+        TRY(report_take_text(json_node_at(node, i), &field, err));
+        fields[i] = arena_copy_slice(arena, field);
+        has_all = has_all || slice_equal_text(field, "all");
     }
     if (has_all && count > 1)
-        return err_set(err, ERR_INVALID, "Invalid report_fields: all stands alone");
-    ret_report->fields = fields;
-    ret_report->field_count = count;
-    ret_report->wants_all = has_all;
+        return err_set(err, ERR_INVALID, "Invalid %s: all stands alone", report_last_part(name));
+    report->fields = fields;
+    report->field_count = count;
+    report->wants_all = has_all;
     return true;
 }
 
@@ -210,8 +229,10 @@ bool report_parse(const struct json_node *body, struct arena *arena, struct repo
     TRY(report_expect_object(destination, err));
     struct report result = {0};
     TRY(report_parse_choices(report, &result, err));
-    TRY(report_parse_type(report, arena, &result, err));
-    TRY(report_parse_fields(report, arena, &result, err));
+    TRY(report_take_topic(json_node_get(report, "report_type"), "report.report_type", arena,
+                          &result, err));
+    TRY(report_take_fields(json_node_get(report, "report_fields"), "report.report_fields", arena,
+                           &result, err));
     TRY(filter_normalize(json_node_get(report, "filter"), arena, &result.filter_json, err));
     TRY(report_parse_destination(destination, arena, &result, err));
     *ret_report = result;

@@ -66,6 +66,18 @@ struct report {
 NODISCARD bool report_parse(const struct json_node *body, struct arena *arena,
                             struct report *ret_report, struct err *err);
 
+// Its pieces, for calls that spell a report otherwise. Each sets its members of *report; a node may
+// be NULL (absent), name is what errors call it. Format and compression are members of object by
+// their usual names; without them *report keeps what it has.
+NODISCARD bool report_take_topic(const struct json_node *node, const char *name,
+                                 struct arena *arena, struct report *report, struct err *err);
+NODISCARD bool report_take_fields(const struct json_node *node, const char *name,
+                                  struct arena *arena, struct report *report, struct err *err);
+NODISCARD bool report_take_format(const struct json_node *object, struct report *report,
+                                  struct err *err);
+NODISCARD bool report_take_compression(const struct json_node *object, struct report *report,
+                                       struct err *err);
+
 // Second step: fields and filter against the schema; sets filter_typed, unless it is set: a filter
 // keeps the types it was written for. On INVALID for unknown fields, *ret_bad_fields lists every
 // one of both, once (for the errors array of the reply, each by schema_set_unavailable); it is

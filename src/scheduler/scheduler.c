@@ -6,15 +6,17 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "catalog/daily_sets.h"
 #include "catalog/jobs.h"
 #include "catalog/requests.h"
 #include "catalog/segments.h"
 
-#define SCHEDULER_POLL_MS      INT64_C(200)
-#define SCHEDULER_ROWS_PER_TXN INT64_C(500)
-#define SCHEDULER_RIGHT_MS     INT64_C(30000)
-#define SCHEDULER_TIDY_MS      INT64_C(3600000)
-#define SCHEDULER_ORPHAN_MS    (INT64_C(7) * 86400000) // longer than any attempt at a job
+#define SCHEDULER_POLL_MS       INT64_C(200)
+#define SCHEDULER_ROWS_PER_TXN  INT64_C(500)
+#define SCHEDULER_RIGHT_MS      INT64_C(30000)
+#define SCHEDULER_APPS_PER_STEP INT64_C(20)
+#define SCHEDULER_TIDY_MS       INT64_C(3600000)
+#define SCHEDULER_ORPHAN_MS     (INT64_C(7) * 86400000) // longer than any attempt at a job
 
 const struct option scheduler_option_table[] = {
     {.name = "schedule.hourly_grace_ms",
@@ -49,6 +51,11 @@ const struct option scheduler_option_table[] = {
      .max = 86400000,
      .unit = "ms",
      .doc = "Time between two sweeps of expired export files"},
+    {.name = "daily.ahead",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct scheduler_options, makes_daily_sets),
+     .doc =
+         "Make the daily exports of every app when its day is over, not when they are asked for"},
 };
 const size_t scheduler_option_count = ARRAY_COUNT(scheduler_option_table);
 
@@ -60,6 +67,7 @@ struct scheduler {
     struct retention_config retention;
     int64_t next_sweep_boot_ms;
     int64_t next_tidy_boot_ms;
+    int64_t daily_made_ms; // the day whose sets are all made
 };
 
 static void scheduler_clear(struct scheduler *scheduler)
@@ -153,6 +161,24 @@ static bool scheduler_sweep(struct scheduler *scheduler, struct err *err)
     return scheduler_tidy(scheduler, err);
 }
 
+// Sets of the day that was over last, some apps at a time. Jobs for which nobody waits yet.
+static bool scheduler_make_daily_sets(struct scheduler *scheduler, struct err *err)
+{
+    const struct scheduler_options *options = scheduler->config->options;
+    const int64_t now_ms = clock_wall_ms(scheduler->config->clock);
+    const int64_t over_ms = now_ms - options->daily_grace_ms;
+    const int64_t day_start_ms = window_last_complete(CADENCE_DAILY, over_ms);
+    if (!options->makes_daily_sets || scheduler->daily_made_ms == day_start_ms)
+        return true;
+    bool is_done = false;
+    TRY(daily_make_ahead(scheduler->catalog, day_start_ms, scheduler->config->daily_file_rows,
+                         now_ms, SCHEDULER_APPS_PER_STEP, &is_done, err));
+    if (is_done)
+        scheduler->daily_made_ms = day_start_ms;
+    wake_all(scheduler->config->wake);
+    return true;
+}
+
 static bool scheduler_step(struct scheduler *scheduler, struct err *err)
 {
     const struct scheduler_config *config = scheduler->config;
@@ -164,6 +190,7 @@ static bool scheduler_step(struct scheduler *scheduler, struct err *err)
         log_event(LOG_INFO, "jobs_made", "count", count, NULL);
         wake_all(config->wake);
     }
+    TRY(scheduler_make_daily_sets(scheduler, err));
     const int64_t now_boot_ms = clock_boot_ms(config->clock);
     if (now_boot_ms < scheduler->next_sweep_boot_ms)
         return true;

@@ -16,6 +16,7 @@ struct scheduler_options {
     int64_t daily_grace_ms;
     int64_t late_gap_ms;
     int64_t sweep_interval_ms;
+    bool makes_daily_sets; // ahead
 };
 
 extern const struct option scheduler_option_table[];
@@ -26,6 +27,7 @@ struct scheduler_config {
     const char *catalog_path;
     const char *exports_directory;
     const char *node_id;
+    int64_t daily_file_rows; // of daily exports
     const struct clock *clock;
     const struct wake *wake;
     size_t wake_index;

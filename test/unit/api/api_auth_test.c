@@ -75,7 +75,7 @@ static void assert_written(int status, const char *message,
 {
     struct buf body;
     buf_init(&body, 65536);
-    api_write_error(&body, status, message, bad_fields);
+    api_write_error(&body, status, message, bad_fields, NULL);
     assert_string_equal(buf_text(&body), expected);
     buf_clear(&body);
 }

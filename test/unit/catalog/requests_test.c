@@ -21,6 +21,7 @@ static struct request_spec spec_of(struct fixture *fixture, enum subscription_ki
         .start_ms = DAY + 1,
         .end_ms = DAY + 5000,
         .now_ms = FIXTURE_NOW_MS,
+        .is_awaited = kind == SUBSCRIPTION_PREVIEW,
         .shared_key = shared_key,
     };
 }
@@ -107,21 +108,21 @@ static void no_call_of_subscriptions_knows_of_it(void **state)
 {
     struct fixture *fixture = *state;
     const struct request request = make_kind(fixture, SUBSCRIPTION_CUSTOM_EXPORT, NULL);
+    const struct subscription_scope scope = {fixture->organization_id, NULL, true};
     struct subscription subscription;
     struct subscription *subscriptions = NULL;
     size_t count = 0;
     int64_t number = 0;
     assert_refused(fixture,
-                   subscription_get(fixture->catalog, fixture->organization_id, NULL,
-                                    slice_text(request.id), &fixture->arena, &subscription,
-                                    &fixture->err),
+                   subscription_get(fixture->catalog, &scope, slice_text(request.id),
+                                    &fixture->arena, &subscription, &fixture->err),
                    ERR_NOT_FOUND);
-    assert_done(fixture, subscription_list(fixture->catalog, fixture->organization_id, NULL,
-                                           &fixture->arena, &subscriptions, &count, &fixture->err));
+    assert_done(fixture, subscription_list(fixture->catalog, &scope, &fixture->arena,
+                                           &subscriptions, &count, &fixture->err));
     assert_int_equal(count, 0);
     assert_refused(fixture,
-                   subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                           slice_text(request.id), FIXTURE_NOW_MS, &fixture->err),
+                   subscription_deactivate(fixture->catalog, &scope, slice_text(request.id),
+                                           FIXTURE_NOW_MS, &fixture->err),
                    ERR_NOT_FOUND);
     assert_refused(fixture,
                    job_backfill(fixture->catalog, request.id, DAY, DAY + CIVIL_DAY_MS,
@@ -144,9 +145,9 @@ static void callers_with_one_key_share_it(void **state)
     assert_string_equal(make_kind(fixture, SUBSCRIPTION_DAILY_EXPORT, "a day").id, first.id);
     const char *other = make_kind(fixture, SUBSCRIPTION_DAILY_EXPORT, "next day").id;
     assert_string_not_equal(other, first.id);
-    assert_string_not_equal(make_kind(fixture, SUBSCRIPTION_PREVIEW, "a day").id, first.id);
     const struct job job = claim(fixture, first.job.id);
     fixture_succeed(fixture, &job, 1);
+    assert_string_not_equal(make_kind(fixture, SUBSCRIPTION_PREVIEW, "a day").id, first.id);
     const struct request done = make_kind(fixture, SUBSCRIPTION_DAILY_EXPORT, "a day");
     assert_string_equal(done.id, first.id);
     assert_int_equal(done.job.state, JOB_SUCCEEDED);
@@ -187,6 +188,18 @@ static void what_somebody_waits_for_comes_first(void **state)
     assert_true(fixture_claim(fixture, &live));
     assert_string_equal(live.subscription_id, id);
     (void)claim(fixture, custom.job.id);
+}
+
+static void what_was_begun_for_nobody_hurries_for_somebody(void **state)
+{
+    struct fixture *fixture = *state;
+    struct request_spec spec = spec_of(fixture, SUBSCRIPTION_DAILY_EXPORT, "ahead");
+    const struct request first = make_kind(fixture, SUBSCRIPTION_DAILY_EXPORT, "another");
+    const struct request second = make(fixture, &spec);
+    spec.is_awaited = true;
+    assert_string_equal(make(fixture, &spec).id, second.id);
+    (void)claim(fixture, second.job.id);
+    (void)claim(fixture, first.job.id);
 }
 
 static void an_organization_cannot_flood_those_who_wait(void **state)
@@ -277,6 +290,7 @@ int main(void)
         fixture_test(callers_with_one_key_share_it),
         fixture_test(what_failed_or_was_released_is_made_anew),
         fixture_test(what_somebody_waits_for_comes_first),
+        fixture_test(what_was_begun_for_nobody_hurries_for_somebody),
         fixture_test(an_organization_cannot_flood_those_who_wait),
         fixture_test(the_audit_log_has_exports_and_no_previews),
         fixture_test(what_is_long_over_is_removed),

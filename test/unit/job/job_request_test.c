@@ -259,9 +259,10 @@ static void test_restored_after_deactivation(void **state)
     struct job_fixture *fixture = *state;
     const char *id = export_hour(fixture);
     const struct job before = expire_hour(fixture, id);
-    assert_done(fixture,
-                subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                        slice_text(id), JOB_FIXTURE_NOW_MS, &fixture->err));
+    assert_done(fixture, subscription_deactivate(
+                             fixture->catalog,
+                             &(struct subscription_scope){fixture->organization_id, NULL, true},
+                             slice_text(id), JOB_FIXTURE_NOW_MS, &fixture->err));
     (void)restore(fixture, before.id);
     run_next(fixture, before.id, 1);
     assert_int_equal(job_fixture_last(fixture, id, HOUR).file_count, 1);
@@ -297,9 +298,10 @@ static void test_events_past_retention_are_not_restored(void **state)
     const struct job before = expire_hour(fixture, id);
     const int64_t now_ms = clock_wall_ms(&fixture->clock.base);
     int64_t count = 0;
-    assert_done(fixture,
-                subscription_deactivate(fixture->catalog, fixture->organization_id, NULL,
-                                        slice_text(id), JOB_FIXTURE_NOW_MS, &fixture->err));
+    assert_done(fixture, subscription_deactivate(
+                             fixture->catalog,
+                             &(struct subscription_scope){fixture->organization_id, NULL, true},
+                             slice_text(id), JOB_FIXTURE_NOW_MS, &fixture->err));
     const struct segment_drop drop = {now_ms + 1, now_ms, 100};
     assert_done(fixture, segment_drop_older(fixture->catalog, &drop, &count, &fixture->err));
     assert_int_equal(count, 1);

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// POST /v2/data/ready: whether an export of an hour would have all its events. It would when the
+// hour's grace is over and everything that is acknowledged by now can be read; what comes later is
+// late and would not be waited for by anybody.
+#include <inttypes.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "api/api_auth.h"
+#include "api/api_reply.h"
+#include "base/check.h"
+#include "catalog/segment_retention.h"
+#include "lake/ingest_log.h"
+#include "model/export_dates.h"
+
+#define API_READY_TEXT "Topic is invalid or data retention for requested data has expired."
+// Sealing takes a second or two.
+#define API_READY_PATIENCE_MS INT64_C(5000)
+
+struct api_readiness {
+    const char *date; // as it was asked
+    struct export_dates hour;
+    struct slice topic_name;
+};
+
+static void api_write_ready(struct api_call *call, const char *date, bool is_ready)
+{
+    json_text_open(&call->json, '{');
+    json_text_member_bool(&call->json, "data_ready", is_ready);
+    json_text_member_text(&call->json, "date", date);
+    json_text_close(&call->json, '}');
+}
+
+static bool api_ready_meta_type(struct api_call *call, const struct json_node *body,
+                                struct err *err)
+{
+    struct slice type;
+    TRY(api_call_text_member(call, body, "warehouse_meta_type", &type, err));
+    if (strcasecmp(slice_chars(type), "EVENT") == 0 ||
+        strcasecmp(slice_chars(type), "AGGREGATE") == 0)
+        return true;
+    return api_refuse(call, err, 400, "Invalid warehouse_meta_type");
+}
+
+// A text or a number; clients name it here, in the query, or in both.
+static bool api_ready_app(struct api_call *call, const struct json_node *body, struct err *err)
+{
+    const struct json_node *node = json_node_get(body, "app_id");
+    struct slice app_id = json_node_text(node);
+    switch (json_node_kind(node)) {
+    case JSON_KIND_NULL:
+        return call->is_scoped || api_refuse(call, err, 400, "Missing required field: app_id");
+    case JSON_KIND_INT64:
+        app_id = slice_text(arena_format(call->arena, "%" PRId64, json_node_int64(node)));
+        break;
+    case JSON_KIND_TEXT:
+        break;
+    case JSON_KIND_BOOL:
+    case JSON_KIND_DOUBLE:
+    case JSON_KIND_ARRAY:
+    case JSON_KIND_OBJECT:
+        return api_refuse(call, err, 400, "Invalid type: string expected");
+    }
+    if (slice_is_empty(app_id))
+        return api_refuse(call, err, 400, "Missing required field: app_id");
+    if (call->is_scoped && call->app_id != NULL && !slice_equal_text(app_id, call->app_id))
+        return api_refuse(call, err, 400, API_TEXT_AUTHENTICATION);
+    return api_scope_to(call, app_id, slice_of(NULL, 0), err);
+}
+
+static bool api_ready_read(struct api_call *call, struct api_readiness *ret_readiness,
+                           struct err *err)
+{
+    const struct json_node *body = NULL;
+    struct slice date;
+    TRY(api_call_object(call, &body, err));
+    TRY(api_ready_app(call, body, err));
+    TRY(api_call_text_member(call, body, "date", &date, err));
+    TRY(export_dates_parse_hour(date, &ret_readiness->hour, err));
+    TRY(api_ready_meta_type(call, body, err));
+    TRY(api_call_text_member(call, body, "topic", &ret_readiness->topic_name, err));
+    ret_readiness->date = arena_copy_slice(call->arena, date);
+    return true;
+}
+
+// Events of the hour that retention has taken cannot be exported any more.
+static bool api_ready_check_topic(struct api_call *call, const struct api_readiness *readiness,
+                                  struct err *err)
+{
+    const struct schema *schema = NULL;
+    int64_t floor_seq = 0;
+    TRY(api_call_catalog(call, err));
+    if (!topic_get(call->catalog, call->identity.organization_id, readiness->topic_name,
+                   call->arena, &schema, err))
+        return err->kind == ERR_NOT_FOUND || err->kind == ERR_INVALID
+                   ? api_refuse(call, err, 400, API_READY_TEXT)
+                   : false;
+    const struct segment_slice wanted = {
+        .topic_id = schema->topic_id,
+        .app_id = call->app_id == NULL ? 0 : strtoll(call->app_id, NULL, 10),
+        .time_min_ms = readiness->hour.start_ms,
+        .time_max_ms = readiness->hour.end_ms,
+    };
+    TRY(segment_floor(call->catalog, &wanted, &floor_seq, err));
+    return floor_seq == 0 || api_refuse(call, err, 400, API_READY_TEXT);
+}
+
+static bool api_ready_resume(struct api_call *call, struct err *err)
+{
+    (void)err;
+    api_write_ready(call, call->waiting, call->is_there);
+    return true;
+}
+
+bool api_data_ready(struct api_call *call, struct err *err)
+{
+    struct api_readiness readiness = {0};
+    TRY(api_ready_read(call, &readiness, err));
+    TRY(api_ready_check_topic(call, &readiness, err));
+    const int64_t grace_ms = call->api->config.settings.hourly_grace_ms;
+    if (call->now_ms < readiness.hour.end_ms + grace_ms) {
+        api_write_ready(call, readiness.date, false);
+        return true;
+    }
+    call->waiting = arena_copy_text(call->arena, readiness.date);
+    const struct api_suspension suspension = {
+        .resume = api_ready_resume,
+        .seal_seq = ingest_log_last_seq(call->api->config.log),
+        .timeout_ms = API_READY_PATIENCE_MS,
+    };
+    int64_t seal_seq = 0;
+    TRY(segment_seal_point(call->catalog, &seal_seq, err));
+    if (seal_seq < suspension.seal_seq)
+        return api_call_wait(call, &suspension);
+    api_write_ready(call, readiness.date, true);
+    return true;
+}
