@@ -17,6 +17,7 @@ const decompressors = {
   gz: (bytes) => gunzipSync(bytes),
   snappy: unframeSnappy,
   zstd: (bytes) => Buffer.from(unzstd(bytes)),
+  none: (bytes) => bytes,
 };
 
 export function canonical(value, type) {
