@@ -15,6 +15,7 @@
 #define SCHEDULER_ROWS_PER_TXN  INT64_C(500)
 #define SCHEDULER_RIGHT_MS      INT64_C(30000)
 #define SCHEDULER_APPS_PER_STEP INT64_C(20)
+#define SCHEDULER_SEAL_MS       INT64_C(5000) // sealing takes a second or two
 #define SCHEDULER_TIDY_MS       INT64_C(3600000)
 #define SCHEDULER_ORPHAN_MS     (INT64_C(7) * 86400000) // longer than any attempt at a job
 
@@ -67,7 +68,8 @@ struct scheduler {
     struct retention_config retention;
     int64_t next_sweep_boot_ms;
     int64_t next_tidy_boot_ms;
-    int64_t daily_made_ms; // the day whose sets are all made
+    int64_t daily_made_ms;     // the day whose sets are all made
+    int64_t first_set_boot_ms; // not before the lake has what was left in the log at the start
 };
 
 static void scheduler_clear(struct scheduler *scheduler)
@@ -84,6 +86,7 @@ static bool scheduler_open(struct scheduler *scheduler, const struct scheduler_c
     arena_init(&scheduler->arena);
     TRY(catalog_open(config->catalog_path, &scheduler->catalog, err));
     TRY(store_file_open(config->exports_directory, &scheduler->store, err));
+    scheduler->first_set_boot_ms = clock_boot_ms(config->clock) + SCHEDULER_SEAL_MS;
     scheduler->retention.guard.clock = config->clock;
     scheduler->retention.store = scheduler->store;
     return clock_guard_read_boot_id(&scheduler->arena, &scheduler->retention.guard.boot_id, err);
@@ -161,14 +164,16 @@ static bool scheduler_sweep(struct scheduler *scheduler, struct err *err)
     return scheduler_tidy(scheduler, err);
 }
 
-// Sets of the day that was over last, some apps at a time. Jobs for which nobody waits yet.
+// Sets of the day that was over last, some apps at a time, when what came in time is sealed. Jobs
+// for which nobody waits yet; a topic that is missed is made when it is asked for.
 static bool scheduler_make_daily_sets(struct scheduler *scheduler, struct err *err)
 {
     const struct scheduler_options *options = scheduler->config->options;
     const int64_t now_ms = clock_wall_ms(scheduler->config->clock);
-    const int64_t over_ms = now_ms - options->daily_grace_ms;
+    const int64_t over_ms = now_ms - options->daily_grace_ms - SCHEDULER_SEAL_MS;
     const int64_t day_start_ms = window_last_complete(CADENCE_DAILY, over_ms);
-    if (!options->makes_daily_sets || scheduler->daily_made_ms == day_start_ms)
+    if (!options->makes_daily_sets || scheduler->daily_made_ms == day_start_ms ||
+        clock_boot_ms(scheduler->config->clock) < scheduler->first_set_boot_ms)
         return true;
     bool is_done = false;
     TRY(daily_make_ahead(scheduler->catalog, day_start_ms, scheduler->config->daily_file_rows,
