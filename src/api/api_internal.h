@@ -7,6 +7,7 @@
 #include "api/api.h"
 #include "api/api_handles.h"
 #include "api/api_route.h"
+#include "api/api_suspension.h"
 #include "base/json_text.h"
 #include "base/json_tree.h"
 #include "catalog/audit.h"
@@ -49,23 +50,6 @@ struct api {
     atomic_int_fast64_t gzip_count;       // gzip bodies in progress
     atomic_uint_fast64_t *request_counts; // [route, one more for "no route"][status class]
     int64_t started_at_ms;
-};
-
-// What a handler leaves when its reply must wait: jobs that are to be final and a point up to which
-// the lake is to be sealed. resume is then called as the handler was, later and on another thread,
-// and stages the reply or waits again.
-struct api_suspension {
-    bool (*resume)(struct api_call *call, struct err *err); // NULL: the call does not wait
-    const char *const *job_ids;
-    size_t job_count;
-    int64_t seal_seq;
-    int64_t timeout_ms; // from the call's start
-};
-
-// All that is wrong with a body, in the order in which it was found.
-struct api_faults {
-    const char *const *messages;
-    size_t count;
 };
 
 // One request from head to ended. Lives in the request's arena.
@@ -132,12 +116,6 @@ NODISCARD bool api_call_query(struct api_call *call, const char *name, struct sl
 // What the call may see of subscriptions and their jobs. A token that is bound to an app sees
 // nothing of what is of the whole organization.
 struct subscription_scope api_call_scope(const struct api_call *call);
-
-// How long a client waits for its reply at most.
-#define API_WAIT_MS INT64_C(30000)
-
-// For handlers: see struct api_suspension. Always true.
-bool api_call_wait(struct api_call *call, const struct api_suspension *suspension);
 
 // Tells the other processes that the catalog has work for them.
 void api_call_changed(const struct api_call *call);

@@ -7,12 +7,12 @@ static const struct api_member api_logs_request[] = {
     {"end_date", "string", "The same; inclusive to its last unit"},
     {"report_type", "ReportType", "The topic"},
     {"fields", "text[]", "Columns in their order, or \"all\" alone"},
-    {"limit?", "integer", "Rows at most, 100 by default; not with allow_multiple_files"},
+    {"limit?", "RowLimit", "Rows at most, 100 by default; not with allow_multiple_files"},
     {"timezone?", "string?", "Name in the tz database; UTC by default"},
     {"filter?", "Filter", "Which rows; absent, null or [] for all"},
     {"response_format?", "ReportFormat?", "csv by default"},
     {"response_format_compression?", "ReportCompression?", "none by default"},
-    {"allow_multiple_files?", "boolean", "All rows, in files of a fixed number of rows"},
+    {"allow_multiple_files?", "Switch", "All rows, in files of a fixed number of rows"},
     {NULL, NULL, NULL},
 };
 
@@ -68,7 +68,7 @@ static const struct api_member api_ready[] = {
 static const struct api_member api_daily_request[] = {
     {"branch_key", "string", "Of the app"},
     {"branch_secret", "string", "Of the app"},
-    {"export_date", "string", "YYYY-MM-DD: a day of UTC"},
+    {"export_date?", "string", "YYYY-MM-DD: a day of UTC; here or in the query"},
     {"app_id?", "string", "Must be the app of the key"},
     {NULL, NULL, NULL},
 };
@@ -86,6 +86,12 @@ static const struct api_member api_preview[] = {
 
 const struct api_shape api_shapes_exports[] = {
     {.name = "CustomExportRequest", .doc = "What to export once", .members = api_logs_request},
+    {.name = "RowLimit",
+     .doc = "From 1 on, as a number or a text",
+     .schema = "{\"type\":[\"integer\",\"string\",\"null\"]}"},
+    {.name = "Switch",
+     .doc = "true or false, or these words as a text",
+     .schema = "{\"type\":[\"boolean\",\"string\",\"null\"]}"},
     {.name = "CustomExportCreated", .doc = "The export was begun", .members = api_logs_created},
     {.name = "ExportStatus", .doc = "State of a custom export", .value_at = api_logs_status_at},
     {.name = "CustomExport", .doc = "How far it is", .members = api_logs_status},

@@ -149,8 +149,11 @@ static const struct api_member api_window[] = {
 };
 
 static const struct api_member api_native_job[] = {
-    {"subscription_id", "uuid", NULL}, {"app_id", "id?", NULL}, {"created_at", "time", NULL},
-    {"finished_at?", "time", NULL},    {NULL, NULL, NULL},
+    {"subscription_id", "uuid", NULL},
+    {"app_id", "id?", "null: of all apps"},
+    {"created_at", "time", NULL},
+    {"finished_at?", "time", NULL},
+    {NULL, NULL, NULL},
 };
 
 static const struct api_member api_manifest_range[] = {
@@ -167,6 +170,12 @@ static const struct api_member api_manifest_file[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct api_member api_manifest_zone[] = {
+    {"name", "string", NULL},
+    {"tz_database", "string", "Its version, or unknown"},
+    {NULL, NULL, NULL},
+};
+
 static const struct api_member api_manifest[] = {
     {"job_id", "uuid", NULL},
     {"subscription_id", "uuid", NULL},
@@ -174,6 +183,7 @@ static const struct api_member api_manifest[] = {
     {"topic", "TopicName", NULL},
     {"start_date", "time", NULL},
     {"end_date", "time", NULL},
+    {"timezone?", "ManifestZone", "In which the dates of a custom export were read"},
     {"revision", "count", NULL},
     {"range", "ManifestRange", NULL},
     {"schema_id", "count", NULL},
@@ -218,6 +228,7 @@ const struct api_shape api_shapes_native[] = {
      .members = api_native_job},
     {.name = "ManifestRange", .doc = "Ingest numbers", .members = api_manifest_range},
     {.name = "ManifestFile", .doc = "A file that was delivered", .members = api_manifest_file},
+    {.name = "ManifestZone", .doc = "A time zone", .members = api_manifest_zone},
     {.name = "Manifest", .doc = "What a job delivered", .members = api_manifest},
     {.name = NULL},
 };

@@ -83,6 +83,11 @@ bool daily_make(struct catalog *catalog, const struct daily_making *making,
 
 // --- Ahead
 
+int64_t daily_last_day(int64_t now_ms)
+{
+    return window_last_complete(CADENCE_DAILY, now_ms);
+}
+
 static bool daily_read_mark(struct catalog *catalog, int64_t day_start_ms, struct arena *arena,
                             bool *ret_is_done, const char **ret_app_id, struct err *err)
 {

@@ -33,6 +33,9 @@ NODISCARD bool daily_make(struct catalog *catalog, const struct daily_making *ma
                           const struct daily_topic *topic, struct arena *arena,
                           struct request *ret_request, struct err *err);
 
+// Start of the last day that was over at the instant.
+int64_t daily_last_day(int64_t now_ms);
+
 // Makes the day's sets of at most app_limit apps, in the order of their ids; called again it goes
 // on, also in another process. *ret_is_done: all apps have theirs.
 NODISCARD bool daily_make_ahead(struct catalog *catalog, int64_t day_start_ms, int64_t file_rows,

@@ -171,7 +171,7 @@ static bool scheduler_make_daily_sets(struct scheduler *scheduler, struct err *e
     const struct scheduler_options *options = scheduler->config->options;
     const int64_t now_ms = clock_wall_ms(scheduler->config->clock);
     const int64_t over_ms = now_ms - options->daily_grace_ms - SCHEDULER_SEAL_MS;
-    const int64_t day_start_ms = window_last_complete(CADENCE_DAILY, over_ms);
+    const int64_t day_start_ms = daily_last_day(over_ms);
     if (!options->makes_daily_sets || scheduler->daily_made_ms == day_start_ms ||
         clock_boot_ms(scheduler->config->clock) < scheduler->first_set_boot_ms)
         return true;
