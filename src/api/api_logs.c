@@ -3,6 +3,7 @@
 // how far it is. Branch's documents contradict each other in the names of keys, and clients follow
 // one or the other: replies have both.
 #include "api/api_logs.h"
+#include "api/api_exports.h"
 
 #include "api/api_reply.h"
 #include "api/api_write.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every call of the server. Literal segments stand before parameters in the same place, since the
 // first row that fits wins.
+#include "api/api_exports.h"
 #include "api/api_internal.h"
 #include "base/check.h"
 
