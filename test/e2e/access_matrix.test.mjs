@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may do what: every call of the server's own list, with ids that are ours, theirs, nobody's and malformed, under every kind of
+// credential. What is theirs answers like what does not exist, byte for byte. A call that has no row here fails the test.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, before, describe, test } from "node:test";
+
+import { Api, HOUR_MS, makeTenant, makeToken } from "./lib/api.mjs";
+import { Server, stopAll } from "./lib/server.mjs";
+import { sleep } from "./lib/wait.mjs";
+
+const start = Date.parse("2024-02-01T07:00:00Z");
+const destination = { subscription_type: "branch" };
+const window = { start_date: new Date(start).toISOString(), end_date: new Date(start + HOUR_MS).toISOString() };
+const authenticationFailed = [400, "Authentication failed !"];
+const notAuthorized = [404, /^Not authorized for the user id: \d+\.$/];
+let counter = 0;
+
+// What a class of calls answers: to no (or a wrong, revoked) credential; to a token without the permission; about a scope (app or
+// organization) and about an id that is not the caller's. Texts where they are documented, else null.
+const accessClasses = {
+  branch: { needs: "export", noCredential: authenticationFailed, noPermission: authenticationFailed, noScope: authenticationFailed, noId: [404, "Job ID Not Found"] },
+  create: { needs: "export", noCredential: [401, null], noPermission: notAuthorized, noScope: notAuthorized },
+  native: { needs: "export", noCredential: [401, null], noPermission: [403, /^Token lacks permission: export/], noScope: [404, null], noId: [404, null] },
+  schema: { needs: "export or ingest", noCredential: [401, null], noPermission: [403, /^Token lacks permission: /], noScope: [404, null], noId: [404, null] },
+  ingest: { needs: "ingest", noCredential: [401, null], noPermission: [403, /^Token lacks permission: ingest/], noScope: [404, null] },
+  admin: { needs: "admin", noCredential: [401, null], noPermission: [403, "Token lacks permission: admin"], noId: [404, null] },
+  open: {},
+  keys: {}, // the call has its credential in the body
+  signed: {}, // the URL is the credential
+};
+
+const freshReport = () => ({ report_type: "eo_click", report_fields: ["id"], filter: ["eq", "name", `m${++counter}`] });
+const freshSubscription = async () => ({ subscription_id: (await api.subscribeRaw(freshReport())).json.subscription_id });
+const ndjson = { "Content-Type": "application/x-ndjson" };
+const sle = "/scheduled-exports/logs";
+
+// access: of the table above. scope: what the query takes (default: app_id; "" for none). ids: names in the path, when they may be
+// anything. body: of the ids. own: fresh ids for a call that uses them up. ok: the answer when all is right.
+const rows = {
+  [`POST ${sle}/subscribe`]: { access: "create", body: () => ({ report: freshReport(), destination }) },
+  [`GET ${sle}/subscriptions`]: { access: "branch" },
+  [`GET ${sle}/subscription/externalId`]: { access: "branch" },
+  [`GET ${sle}/subscription/{subscription_id}`]: { access: "branch" },
+  [`DELETE ${sle}/subscription/{subscription_id}`]: { access: "branch", own: freshSubscription },
+  [`GET ${sle}/subscription/{subscription_id}/jobs`]: { access: "branch" },
+  [`POST ${sle}/subscription/{subscription_id}/jobs`]: { access: "branch" },
+  [`GET ${sle}/subscription/{subscription_id}/job/{job_id}`]: { access: "branch" },
+  "GET /v1/subscriptions": { access: "native" },
+  "GET /v1/subscriptions/{subscription_id}": { access: "native" },
+  "POST /v1/subscriptions/{subscription_id}/backfill": { access: "native", body: () => window },
+  "GET /v1/subscriptions/{subscription_id}/windows": { access: "native" },
+  "GET /v1/subscriptions/{subscription_id}/gaps": { access: "native" },
+  "GET /v1/jobs/{job_id}": { access: "native" },
+  "GET /v1/jobs/{job_id}/manifest": { access: "native" },
+  "POST /v1/jobs/{job_id}/retry": { access: "native", ok: 409 }, // the job SUCCEEDED
+  "GET /v1/topics": { access: "schema" },
+  "GET /v1/topics/{topic}": { access: "schema" },
+  "POST /v1/topics": { access: "ingest", body: () => ({ name: `matrix_${++counter}`, fields: [{ name: "plan", type: "string" }] }) },
+  "POST /v1/events/{topic}": { access: "ingest", ids: "free", body: () => `{"timestamp":${start}}\n`, headers: ndjson },
+  "GET /v1/admin/organizations": { access: "admin", scope: "" },
+  "POST /v1/admin/organizations": { access: "admin", scope: "", body: () => ({ name: `matrix ${++counter}` }) },
+  "GET /v1/admin/apps": { access: "admin", scope: "" },
+  "POST /v1/admin/apps": { access: "admin", scope: "", body: (ids) => ({ organization_id: ids.organization, name: `matrix ${++counter}` }) },
+  "GET /v1/admin/tokens": { access: "admin", scope: "" },
+  "POST /v1/admin/tokens": { access: "admin", scope: "", body: (ids) => ({ organization_id: ids.organization, name: `matrix ${++counter}`, permissions: ["export"] }) },
+  "DELETE /v1/admin/tokens/{key_id}": { access: "admin", scope: "", own: async () => ({ key_id: (await ownToken(["export"])).keyId }) },
+  "GET /healthz": { access: "open" },
+  "GET /readyz": { access: "open" },
+  "GET /metrics": { access: "open" },
+  "GET /openapi.json": { access: "open" },
+  "GET /exports/{key}": { access: "signed" },
+  "HEAD /exports/{key}": { access: "signed" },
+};
+
+let server;
+let api;
+let theirs;
+let credentials;
+let kinds;
+let listed;
+
+before(async () => {
+  server = await Server.start({ args: { "api-subscription-limit": 0, "schedule-late-gap-ms": 86_400_000 } });
+  api = new Api(server);
+  theirs = await makeTenant(server, "theirs");
+  const { paths } = await api.call("GET", "/openapi.json");
+  listed = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).filter((name) => /^(get|head|post|put|patch|delete)$/.test(name))
+    .map((method) => `${method.toUpperCase()} ${path}`));
+  const [own, foreign] = [await makeExport(api, "our_topic"), await makeExport(theirs, "their_topic")];
+  const app2 = (await api.admin("POST", "/v1/admin/apps", { organization_id: api.organizationId, name: "second" })).app_id;
+  const revoked = await ownToken(["export", "ingest"]);
+  await api.admin("DELETE", `/v1/admin/tokens/${revoked.keyId}`);
+  credentials = { none: null, wrong: `api_app_${"9".repeat(32)}`, revoked: revoked.text, theirs: theirs.token, noExport: (await ownToken(["ingest"])).text,
+    noIngest: (await ownToken(["export"])).text, noAdmin: api.token, bound: (await ownToken(["export", "ingest"], app2)).text, right: api.token,
+    operator: server.account.admin_token };
+  kinds = {
+    own: { app: api.appId, organization: api.organizationId, topic: "our_topic", key_id: revoked.keyId, ...own },
+    foreign: { app: theirs.appId, organization: theirs.organizationId, topic: "their_topic", key_id: theirs.keyId, ...foreign },
+    unknown: { app: "123456789012345678", organization: "123456789012345679", topic: "no_such_topic", key_id: "AAAAAAAAAA", subscription_id: randomUUID(),
+      job_id: randomUUID(), request_handle: randomUUID() },
+    malformed: { app: "not-an-id", organization: "not-an-id", topic: "no_such_topic", key_id: "not-an-id", subscription_id: "not-an-id", job_id: "not-an-id",
+      request_handle: "not-an-id" },
+    second: { app: app2, organization: api.organizationId },
+  };
+  await sleep(1000); // a revocation acts within a second
+});
+after(stopAll);
+
+const ownToken = (permissions, appId) => makeToken(server, { organizationId: api.organizationId, permissions, appId });
+
+async function makeExport(client, topic) {
+  await client.ingest(topic, [{ timestamp: start + 1, id: "1", name: "x" }]);
+  const id = await client.subscribe({ report_type: topic, report_fields: ["id"] });
+  await client.backfill(id, start, start + HOUR_MS);
+  const [job] = await client.waitJobs(id, 1);
+  return { subscription_id: id, job_id: job.job_id, url: job.export_url[0] };
+}
+
+const rowOf = (call) => {
+  assert.ok(rows[call], `${call} has no row in this table`);
+  return rows[call];
+};
+const namesIn = (call) => [...call.matchAll(/\{(\w+)\}/g)].map((match) => match[1]);
+
+// The query for a scope of this kind, by app or by organization.
+function queryOf(row, ids, by) {
+  if (row.scope === "" || by === "nothing") return "";
+  return by === "organization" ? `?organization_id=${ids.organization}` : `?app_id=${ids.app}`;
+}
+
+async function send(call, row, { scope, ids, by = "app", as, prefix = "" }) {
+  const [method, pattern] = call.split(" ");
+  const path = pattern.replace(/\{(\w+)\}/g, (_, name) => {
+    assert.ok(ids[name] !== undefined, `${call}: this test knows no id {${name}}`);
+    return ids[name];
+  });
+  const at = prefix ? path.replace("/scheduled-exports/logs", prefix) : path;
+  const reply = await api.raw(method, at + queryOf(row, scope, by), { token: credentials[as], body: row.body?.(scope), headers: row.headers ?? {} });
+  return { reply, label: `${method} ${at}${queryOf(row, scope, by)} as ${as}` };
+}
+
+// Status, body and headers; without what counts replies, not what was asked (a connection is closed after so many of them).
+const bytesOf = ({ reply }) => JSON.stringify([reply.status, reply.text,
+  Object.entries(reply.headers).filter(([name]) => !["date", "x-request-id", "connection", "keep-alive"].includes(name))]);
+
+function expectAnswer({ reply, label }, [status, message]) {
+  assert.equal(reply.status, status, `${label} answered ${reply.status}: ${reply.text.slice(0, 200)}`);
+  if (status >= 400 && reply.text) assert.equal(reply.json.error.code, status, label);
+  if (message instanceof RegExp) assert.match(reply.json.error.message, message, label);
+  else if (message) assert.equal(reply.json.error.message, message, label);
+}
+
+// Every kind of id in these places gives the same bytes, and they are the answer of the class.
+async function expectAlike(call, row, answer, requests) {
+  let first;
+  for (const request of requests) {
+    const sent = await send(call, row, request);
+    if (answer) expectAnswer(sent, answer);
+    first ??= sent;
+    assert.equal(bytesOf(sent), bytesOf(first), `${sent.label} differs from ${first.label}`);
+  }
+}
+
+const everyKind = () => ["own", "foreign", "unknown", "malformed"];
+// Native calls are scoped by the token, and narrowed by app_id alone.
+const scoped = (row) => (["branch", "create"].includes(row.access) ? ["app", "organization"] : ["app"]);
+
+// ---- the checks, one function for each kind of credential
+
+async function checkWithoutCredential(call, row, { noCredential }) {
+  for (const as of ["none", "wrong", "revoked"])
+    for (const by of scoped(row))
+      await expectAlike(call, row, noCredential, everyKind().flatMap((scope) => everyKind().map((ids) => ({ as, by, scope: kinds[scope], ids: kinds[ids] }))));
+}
+
+async function checkWithoutPermission(call, row, { noPermission, needs }) {
+  const as = { export: "noExport", ingest: "noIngest", admin: "noAdmin", "export or ingest": "operator" }[needs];
+  await expectAlike(call, row, noPermission, everyKind().map((ids) => ({ as, scope: kinds.own, ids: kinds[ids] })));
+  await expectAlike(call, row, null, ["foreign", "unknown"].map((kind) => ({ as, scope: kinds[kind], ids: kinds[kind] })));
+}
+
+// Another organization's good token sees ours as nothing.
+async function checkStranger(call, row, { noScope, noId }) {
+  for (const by of scoped(row))
+    if (noScope && row.scope !== "")
+      await expectAlike(call, row, noScope, ["own", "unknown", "malformed"].map((kind) => ({ as: "theirs", by, scope: kinds[kind], ids: kinds[kind] })));
+  if (noId && namesIn(call).length) await expectAlike(call, row, noId, ["own", "unknown"].map((kind) => ({ as: "theirs", scope: kinds.foreign, ids: kinds[kind] })));
+}
+
+async function checkForeignIds(call, row, { noScope, noId, needs }) {
+  const as = needs === "admin" ? "operator" : "right";
+  for (const by of scoped(row))
+    if (noScope && row.scope !== "") {
+      await expectAlike(call, row, noScope, ["foreign", "unknown", "malformed"].map((kind) => ({ as, by, scope: kinds[kind], ids: kinds[kind] })));
+      await expectAlike(call, row, noScope, ["foreign", "unknown"].map((kind) => ({ as, by, scope: kinds[kind], ids: kinds.own })));
+    }
+  if (!noId || !namesIn(call).length || row.ids === "free") return;
+  const wrong = needs === "admin" ? ["unknown", "malformed"] : ["foreign", "unknown", "malformed"];
+  for (const by of scoped(row))
+    await expectAlike(call, row, noId, wrong.map((ids) => ({ as, by, scope: kinds.own, ids: kinds[ids] })));
+}
+
+// A token of one app: the organization's other app is unknown to it, and so is what belongs to that app.
+async function checkBound(call, row, { noScope, noId, needs }) {
+  if (needs === "admin") return;
+  if (noScope) await expectAlike(call, row, noScope, ["own", "foreign", "unknown"].map((scope) => ({ as: "bound", scope: kinds[scope], ids: kinds.own })));
+  if (!noId || !namesIn(call).length || call.endsWith("{topic}")) return;
+  for (const by of scoped(row))
+    await expectAlike(call, row, noId, ["own", "unknown"].map((ids) => ({ as: "bound", by, scope: kinds.second, ids: kinds[ids] })));
+}
+
+// The subscription of one app, asked for with the other.
+async function checkSecondApp(call, row, { noId, needs }) {
+  if (!noId || needs === "admin" || !namesIn(call).length || call.endsWith("{topic}")) return;
+  await expectAlike(call, row, noId, ["own", "unknown"].map((ids) => ({ as: "right", scope: kinds.second, ids: kinds[ids] })));
+}
+
+async function checkRight(call, row, { needs }) {
+  const as = needs === "admin" ? "operator" : "right";
+  const prefixes = call.includes(sle) ? ["", "/scheduled-exports/exports/logs"] : [""];
+  for (const prefix of prefixes)
+    for (const by of scoped(row)) {
+      const ids = { ...kinds.own, ...(await row.own?.()) };
+      expectAnswer(await send(call, row, { as, by, scope: kinds.own, ids, prefix }), [row.ok ?? 200, null]);
+    }
+}
+
+describe("every call of the list", () => {
+  test("has a row, and every row is a call", () => {
+    assert.deepEqual(listed.filter((call) => !rows[call]), [], "calls without a row");
+    assert.deepEqual(Object.keys(rows).filter((call) => !listed.includes(call)), [], "rows without a call");
+  });
+
+  for (const [call, row] of Object.entries(rows).filter(([, { access }]) => accessClasses[access].needs)) {
+    const access = accessClasses[row.access];
+    test(`${call} without a credential`, () => checkWithoutCredential(call, rowOf(call), access));
+    test(`${call} without the permission`, () => checkWithoutPermission(call, row, access));
+    test(`${call} as another organization`, () => row.access === "admin" ? null : checkStranger(call, row, access));
+    test(`${call} with ids of others`, () => checkForeignIds(call, row, access));
+    test(`${call} with a token of another app`, () => checkBound(call, row, access));
+    test(`${call} with the other app's id`, () => checkSecondApp(call, row, access));
+    test(`${call} as it should be`, () => checkRight(call, row, access));
+  }
+
+  for (const [call, row] of Object.entries(rows).filter(([, { access }]) => access === "open"))
+    test(`${call} is open to all, and tells nothing of any tenant`, async () => {
+      for (const as of Object.keys(credentials)) {
+        const sent = await send(call, row, { as, scope: kinds.own, ids: kinds.own, by: "nothing" });
+        expectAnswer(sent, [200, null]);
+        for (const kind of ["own", "foreign"])
+          for (const text of [kinds[kind].app, kinds[kind].organization, kinds[kind].subscription_id, kinds[kind].job_id, kinds[kind].topic])
+            assert.ok(!sent.reply.text.includes(text), `${sent.label} shows ${text}`);
+      }
+    });
+});
+
+describe("signed URLs", () => {
+  const at = (url) => new URL(url).pathname + new URL(url).search;
+  const ask = (method, path, as) => api.raw(method, path, { token: credentials[as] });
+  const withoutRequest = ({ reply }) => bytesOf({ reply }).replace(/<RequestId>[^<]*<\/RequestId>/, "");
+
+  for (const method of ["GET", "HEAD"])
+    test(`${method}: the URL alone decides, whoever asks`, async () => {
+      for (const as of Object.keys(credentials)) assert.equal((await ask(method, at(kinds.own.url), as)).status, 200, as);
+      const query = new URL(kinds.own.url).search;
+      const never = new URL(kinds.foreign.url).pathname.replaceAll(kinds.foreign.job_id, randomUUID());
+      for (const as of Object.keys(credentials)) {
+        const [foreign, unknown] = [await ask(method, new URL(kinds.foreign.url).pathname + query, as), await ask(method, never + query, as)];
+        assert.equal(foreign.status, 403, as);
+        assert.equal(withoutRequest({ reply: foreign }), withoutRequest({ reply: unknown }), as);
+        assert.equal((await ask(method, new URL(kinds.own.url).pathname, as)).status, 403, `${as}, no signature`);
+      }
+    });
+});
+
+test("none of it changed anything of theirs", async () => {
+  assert.equal((await theirs.subscription(kinds.foreign.subscription_id)).report.subscription_status, "ACTIVE");
+  const list = await theirs.call("GET", `${sle}/subscriptions?app_id=${theirs.appId}`);
+  assert.deepEqual(list.map((item) => item.subscription_id), [kinds.foreign.subscription_id]);
+  const jobs = (await theirs.jobs(kinds.foreign.subscription_id)).filter((job) => job.start_date.startsWith("2024-"));
+  assert.deepEqual(jobs.map((job) => job.job_id), [kinds.foreign.job_id]);
+  const own = (await theirs.call("GET", "/v1/topics")).filter((topic) => !topic.built_in);
+  assert.deepEqual(own.map((topic) => topic.name), ["their_topic"]);
+  const tokens = await theirs.call("GET", "/v1/admin/tokens", { token: credentials.operator });
+  assert.equal(tokens.filter((token) => token.organization_id === theirs.organizationId && !token.revoked_at).length, 1);
+});
