@@ -10,6 +10,7 @@ import { Api, HOUR_MS, makeTenant, makeToken, readDate } from "./lib/api.mjs";
 import { readFile } from "./lib/files.mjs";
 import { rawExchange } from "./lib/http.mjs";
 import { Server, stopAll } from "./lib/server.mjs";
+import { waitFor } from "./lib/wait.mjs";
 
 const start = Date.parse("2024-02-01T07:00:00Z");
 const end = start + HOUR_MS;
@@ -430,6 +431,75 @@ describe("filters: every accepted form", () => {
       assert.ok(Array.isArray(echoed));
       assert.equal(await idsOf(echoed), await idsOf(filter));
     }
+  });
+});
+
+describe("subscriptions of a whole organization", () => {
+  let tenant;
+  let second;
+  let made;
+  let bound;
+  const org = () => `organization_id=${tenant.organizationId}`;
+
+  before(async () => {
+    tenant = await makeTenant(server, "whole");
+    second = (await api.admin("POST", "/v1/admin/apps", { organization_id: tenant.organizationId, name: "second" })).app_id;
+    bound = (await makeToken(server, { organizationId: tenant.organizationId, appId: second, permissions: ["export"] })).text;
+    await tenant.ingest("eo_click", [{ id: "1", timestamp: start }, { id: "2", timestamp: start + 1 }]);
+    await tenant.ingest("eo_click", [{ id: "3", timestamp: start }], { appId: second });
+    made = await tenant.call("POST", `${sle}/subscribe?${org()}`, { body: subscribeBody({ report_type: "eo_click", report_fields: ["app_id", "id"] }) });
+    await waitFor("ACTIVE", async () => (await tenant.call("GET", pathOf(made.subscription_url))).status === "ACTIVE");
+  });
+
+  test("the URL in the answer has organization_id, and is followed literally", async () => {
+    assert.equal(made.subscription_url, `${server.base}/scheduled-exports/exports/logs/subscription/${made.subscription_id}?${org()}`);
+    assert.equal((await tenant.call("GET", pathOf(made.subscription_url))).subscription_id, made.subscription_id);
+  });
+
+  test("one job for a window: lines of all apps, a file of each", async () => {
+    await tenant.backfill(made.subscription_id, start, end);
+    const jobs = await waitFor("the job", async () => {
+      const list = await tenant.call("POST", `${sle}/subscription/${made.subscription_id}/jobs?${org()}`);
+      return list.some((job) => job.status === "SUCCEEDED") && list;
+    });
+    assert.equal(jobs.length, 1);
+    assert.equal(jobs[0].lines_exported, 3);
+    const texts = await Promise.all(jobs[0].export_url.map(async (url) => [/app_id%3D(\d+)/.exec(url)[1], gunzipSync(await tenant.download(url)).toString()]));
+    assert.deepEqual(new Map(texts), new Map([[tenant.appId, `app_id,id\n${tenant.appId},1\n${tenant.appId},2\n`], [second, `app_id,id\n${second},3\n`]]));
+    const tasks = jobs[0].export_url.map((url) => /task_id%3D([^/]+)/.exec(url)[1]);
+    assert.equal(new Set(tasks).size, 2, "a task of each app");
+  });
+
+  test("by id with either id; in the organization's list, not in an app's", async () => {
+    for (const query of [org(), `app_id=${tenant.appId}`, `app_id=${second}`])
+      assert.equal((await tenant.raw("GET", `${sle}/subscription/${made.subscription_id}?${query}`)).status, 200, query);
+    const idsIn = async (query) => (await tenant.call("GET", `${sle}/subscriptions?${query}`)).map((item) => item.subscription_id);
+    assert.deepEqual(await idsIn(org()), [made.subscription_id]);
+    assert.deepEqual(await idsIn(`app_id=${tenant.appId}`), []);
+  });
+
+  test("a token of one app sees neither subscription nor job", async () => {
+    const [job] = await tenant.call("POST", `${sle}/subscription/${made.subscription_id}/jobs?${org()}`);
+    for (const query of [org(), `app_id=${second}`])
+      for (const path of ["", "/jobs", `/job/${job.job_id}`]) {
+        const reply = await tenant.raw("GET", `${sle}/subscription/${made.subscription_id}${path}?${query}`, { token: bound });
+        assert.deepEqual(reply.json, { error: { message: "Job ID Not Found", code: 404 } }, `${path}?${query}`);
+      }
+    assert.deepEqual(await tenant.call("GET", `${sle}/subscriptions?${org()}`, { token: bound }), []);
+    const create = await tenant.raw("POST", `${sle}/subscribe?${org()}`, { token: bound, body: subscribeBody({ report_type: "eo_open", report_fields: ["id"] }) });
+    if (create.status === 200) assert.ok(create.json.subscription_url.includes(`app_id=${second}`), "at most its own app's");
+  });
+
+  test("no duplicate of an app's equal one, but of its own", async () => {
+    const report = { report_type: "eo_click", report_fields: ["app_id", "id"] };
+    assert.equal((await tenant.raw("POST", `${sle}/subscribe?app_id=${tenant.appId}`, { body: subscribeBody(report) })).status, 200);
+    const again = await tenant.raw("POST", `${sle}/subscribe?${org()}`, { body: subscribeBody(report) });
+    assert.equal(again.json.error?.message, `Duplicate of subscription ${made.subscription_id}`);
+  });
+
+  test("deactivated by organization", async () => {
+    assert.deepEqual(await tenant.call("DELETE", `${sle}/subscription/${made.subscription_id}?${org()}`), { status: "SUCCESS", description: "Subscription deactivated successfully" });
+    assert.deepEqual((await tenant.call("GET", `${sle}/subscriptions?${org()}`)).filter((item) => item.subscription_id === made.subscription_id), []);
   });
 });
 
