@@ -255,6 +255,50 @@ describe("every call of the list", () => {
     });
 });
 
+describe("methods of every path", () => {
+  const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
+  const pathsOf = () => [...new Set(Object.keys(rows).map((call) => call.split(" ")[1]))].filter((path) => !path.startsWith("/exports/"));
+  // The word externalId is an id, too, for the calls of the wildcard beside it.
+  const wildcard = (path) => (path.endsWith("/externalId") ? path.replace("externalId", "{subscription_id}") : path);
+  const taken = (path) => methods.filter((method) => rows[`${method} ${path}`] || rows[`${method} ${wildcard(path)}`] || (method === "HEAD" && rows[`GET ${path}`]));
+  const fill = (path, ids) => path.replace(/\{(\w+)\}/g, (_, name) => ids[name]) + (path.startsWith("/scheduled") ? `?app_id=${ids.app}` : "");
+
+  test("another method is 405 and told the right ones, whoever asks, about whatever id", async () => {
+    for (const path of pathsOf())
+      for (const method of methods.filter((name) => !taken(path).includes(name))) {
+        const seen = new Set();
+        for (const as of ["none", "right", "operator", "theirs"])
+          for (const kind of ["own", "unknown"]) {
+            const reply = await api.raw(method, fill(path, kinds[kind]), { token: credentials[as] });
+            assert.equal(reply.status, 405, `${method} ${path}: ${reply.text.slice(0, 100)}`);
+            assert.deepEqual(new Set(reply.headers.allow.split(/, */)), new Set([...taken(path), "OPTIONS"]), `${method} ${path}`);
+            seen.add(bytesOf({ reply }));
+          }
+        assert.equal(seen.size, 1, `${method} ${path}`);
+      }
+  });
+
+  test("OPTIONS tells them without a credential, and changes nothing", async () => {
+    for (const path of pathsOf()) {
+      const reply = await api.raw("OPTIONS", fill(path, kinds.own), { token: null });
+      assert.equal(reply.status, 204, path);
+      assert.equal(reply.body.length, 0, path);
+      assert.deepEqual(new Set(reply.headers.allow.split(/, */)), new Set([...taken(path), "OPTIONS"]), path);
+    }
+  });
+
+  test("HEAD is GET without the body, refusals included", async () => {
+    for (const path of pathsOf().filter((name) => rows[`GET ${name}`] && !name.endsWith("metrics") && !name.endsWith("readyz")))
+      for (const as of ["right", "none", "operator"]) {
+        const [get, head] = [await api.raw("GET", fill(path, kinds.own), { token: credentials[as] }), await api.raw("HEAD", fill(path, kinds.own), { token: credentials[as] })];
+        assert.equal(head.status, get.status, `${path} as ${as}`);
+        assert.equal(head.body.length, 0, path);
+        const without = ({ date, "x-request-id": id, connection, "keep-alive": alive, ...rest }) => rest;
+        assert.deepEqual(without(head.headers), without(get.headers), `${path} as ${as}`);
+      }
+  });
+});
+
 describe("signed URLs", () => {
   const at = (url) => new URL(url).pathname + new URL(url).search;
   const ask = (method, path, as) => api.raw(method, path, { token: credentials[as] });
