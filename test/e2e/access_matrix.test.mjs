@@ -32,6 +32,11 @@ const accessClasses = {
 
 const freshReport = () => ({ report_type: "eo_click", report_fields: ["id"], filter: ["eq", "name", `m${++counter}`] });
 const freshSubscription = async () => ({ subscription_id: (await api.subscribeRaw(freshReport())).json.subscription_id });
+const organizationBody = () => ({ organization_id: api.organizationId, name: `fresh ${++counter}` });
+const freshOrganization = async () => ({ organization_id: (await api.admin("POST", "/v1/admin/organizations", { name: `fresh ${++counter}` })).organization_id });
+const freshApp = async () => ({ app_id: (await api.admin("POST", "/v1/admin/apps", organizationBody())).app_id });
+const freshUser = async () => ({ user_id: (await api.admin("POST", "/v1/admin/users", organizationBody())).user_id });
+const freshToken = async () => ({ key_id: (await ownToken(["export"])).keyId });
 const ndjson = { "Content-Type": "application/x-ndjson" };
 const sle = "/scheduled-exports/logs";
 
@@ -62,9 +67,22 @@ const rows = {
   "POST /v1/admin/organizations": { access: "admin", scope: "", body: () => ({ name: `matrix ${++counter}` }) },
   "GET /v1/admin/apps": { access: "admin", scope: "" },
   "POST /v1/admin/apps": { access: "admin", scope: "", body: (ids) => ({ organization_id: ids.organization, name: `matrix ${++counter}` }) },
+  "GET /v1/admin/organizations/{organization_id}": { access: "admin", scope: "" },
+  "PATCH /v1/admin/organizations/{organization_id}": { access: "admin", scope: "", body: () => ({ name: `renamed ${++counter}` }), own: freshOrganization },
+  "GET /v1/admin/apps/{app_id}": { access: "admin", scope: "" },
+  "PATCH /v1/admin/apps/{app_id}": { access: "admin", scope: "", body: () => ({ name: `renamed ${++counter}` }), own: freshApp },
+  "DELETE /v1/admin/apps/{app_id}": { access: "admin", scope: "", own: freshApp },
+  "POST /v1/admin/apps/{app_id}/rotate": { access: "admin", scope: "", body: () => ({}), own: freshApp },
+  "GET /v1/admin/users": { access: "admin", scope: "" },
+  "POST /v1/admin/users": { access: "admin", scope: "", body: (ids) => ({ organization_id: ids.organization, name: `matrix ${++counter}` }) },
+  "GET /v1/admin/users/{user_id}": { access: "admin", scope: "" },
+  "PATCH /v1/admin/users/{user_id}": { access: "admin", scope: "", body: () => ({ name: `renamed ${++counter}` }), own: freshUser },
   "GET /v1/admin/tokens": { access: "admin", scope: "" },
   "POST /v1/admin/tokens": { access: "admin", scope: "", body: (ids) => ({ organization_id: ids.organization, name: `matrix ${++counter}`, permissions: ["export"] }) },
-  "DELETE /v1/admin/tokens/{key_id}": { access: "admin", scope: "", own: async () => ({ key_id: (await ownToken(["export"])).keyId }) },
+  "GET /v1/admin/tokens/{key_id}": { access: "admin", scope: "" },
+  "DELETE /v1/admin/tokens/{key_id}": { access: "admin", scope: "", own: freshToken },
+  "POST /v1/admin/tokens/{key_id}/rotate": { access: "admin", scope: "", body: () => ({}), own: freshToken },
+  "GET /v1/admin/audit": { access: "admin", scope: "" },
   "GET /healthz": { access: "open" },
   "GET /readyz": { access: "open" },
   "GET /metrics": { access: "open" },
@@ -94,13 +112,17 @@ before(async () => {
   credentials = { none: null, wrong: `api_app_${"9".repeat(32)}`, revoked: revoked.text, theirs: theirs.token, noExport: (await ownToken(["ingest"])).text,
     noIngest: (await ownToken(["export"])).text, noAdmin: api.token, bound: (await ownToken(["export", "ingest"], app2)).text, right: api.token,
     operator: server.account.admin_token };
+  const listedTokens = await api.admin("GET", "/v1/admin/tokens");
+  const userOf = (client) => listedTokens.find((token) => token.organization_id === client.organizationId).user_id;
+  const tenantIds = (client) => ({ app: client.appId, app_id: client.appId, organization: client.organizationId, organization_id: client.organizationId, user_id: userOf(client) });
+  const nothing = (text) => Object.fromEntries(["app", "app_id", "organization", "organization_id", "user_id", "key_id", "subscription_id", "job_id", "request_handle"]
+    .map((name) => [name, text]));
   kinds = {
-    own: { app: api.appId, organization: api.organizationId, topic: "our_topic", key_id: revoked.keyId, ...own },
-    foreign: { app: theirs.appId, organization: theirs.organizationId, topic: "their_topic", key_id: theirs.keyId, ...foreign },
-    unknown: { app: "123456789012345678", organization: "123456789012345679", topic: "no_such_topic", key_id: "AAAAAAAAAA", subscription_id: randomUUID(),
-      job_id: randomUUID(), request_handle: randomUUID() },
-    malformed: { app: "not-an-id", organization: "not-an-id", topic: "no_such_topic", key_id: "not-an-id", subscription_id: "not-an-id", job_id: "not-an-id",
-      request_handle: "not-an-id" },
+    own: { ...tenantIds(api), topic: "our_topic", key_id: revoked.keyId, ...own },
+    foreign: { ...tenantIds(theirs), topic: "their_topic", key_id: theirs.keyId, ...foreign },
+    unknown: { ...nothing(randomUUID()), app: "123456789012345678", app_id: "123456789012345678", organization: "123456789012345679",
+      organization_id: "123456789012345679", user_id: "999999", topic: "no_such_topic", key_id: "AAAAAAAAAA" },
+    malformed: { ...nothing("not-an-id"), topic: "no_such_topic" },
     second: { app: app2, organization: api.organizationId },
   };
   await sleep(1000); // a revocation acts within a second

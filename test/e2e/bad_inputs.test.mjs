@@ -118,7 +118,7 @@ async function snapshot() {
   const list = (client) => client.call("GET", `/scheduled-exports/logs/subscriptions?organization_id=${client.organizationId}`);
   const held = await Promise.all([list(api), list(theirs), oldJobs(api, world.sid),
     oldJobs(theirs, world.theirSid), api.call("GET", "/v1/topics"), theirs.call("GET", "/v1/topics"), admin("organizations"), admin("apps"),
-    admin("tokens").then((all) => all.map(stable))]);
+    admin("tokens").then((all) => all.map(stable)), admin("users")]);
   return JSON.stringify(held);
 }
 
@@ -127,7 +127,7 @@ async function storedEvents() {
   return Number(/^milkrun_ingest_last_seq (\d+)$/m.exec(reply.text)[1]);
 }
 
-const state = async () => ({ held: await snapshot(), events: await storedEvents() });
+const state = async () => ({ held: await snapshot(), events: await storedEvents(), audit: (await api.raw("GET", "/v1/admin/audit", { token: tokens.admin })).text });
 
 // ---- one input
 
@@ -215,7 +215,8 @@ async function runLine(line) {
   const now = await state();
   assert.equal(failures.length, 0, `${failures.length} of ${inputsOf(line).length}:\n${failures.join("\n")}`);
   if (line.stored !== undefined || taken === 0) assert.equal(now.events - before.events, (line.stored ?? 0) * taken, `${line.id}: events stored`);
-  if (taken === 0 || !["ingest", "orgCreate", "appCreate", "tokenCreate", "topics"].includes(line.call)) assert.equal(now.held, before.held, `${line.id}: state changed`);
+  if (taken === 0) assert.equal(now.audit, before.audit, `${line.id}: the audit log tells of a change`);
+  if (taken === 0 || !["ingest", "orgCreate", "orgPatch", "appCreate", "userCreate", "tokenCreate", "topics"].includes(line.call)) assert.equal(now.held, before.held, `${line.id}: state changed`);
 }
 
 for (const area of new Set(lines.map((line) => line.area)))
@@ -272,6 +273,48 @@ describe("what one request cannot show", () => {
         `access-token: ${api.token}\r\nAccess-Token: ${other}\r\nConnection: close\r\n\r\n`);
       assert.match(seen, /^HTTP\/1\.1 400 [\s\S]*"code":400/);
     }
+  });
+
+  test("B145 an expired token is refused, and so are the URLs it made", async () => {
+    const body = { organization_id: api.organizationId, name: "short", permissions: ["export"], expires_at: new Date(Date.now() + 2500).toISOString() };
+    const { access_token: token } = await api.admin("POST", "/v1/admin/tokens", body);
+    const client = new Api(server, { token, appId: api.appId });
+    const url = pathOf((await client.jobs(world.sid)).find((job) => job.job_id === world.job).export_url[0]);
+    assert.equal((await api.raw("GET", url, { token: null })).status, 200);
+    const path = `/scheduled-exports/logs/subscriptions?app_id=${api.appId}`;
+    const refused = await waitFor("the end", async () => {
+      const reply = await client.raw("GET", path);
+      return reply.status !== 200 && reply;
+    }, 6000);
+    assert.deepEqual(refused.json, { error: { message: "Authentication failed !", code: 400 } });
+    await waitFor("the URL to stop", async () => (await api.raw("GET", url, { token: null })).status === 403, 1500);
+  });
+
+  test("B146 a disabled organization: token, events and URLs are refused; enabled again they work", async () => {
+    const tenant = await makeTenant(server, "disabled");
+    const { id, job } = await makeExport(tenant, "some_topic");
+    const url = pathOf(job.export_url[0]);
+    const change = (disabled) => api.admin("PATCH", `/v1/admin/organizations/${tenant.organizationId}`, { disabled });
+    const look = async () => Promise.all([tenant.raw("GET", `/scheduled-exports/logs/subscription/${id}?app_id=${tenant.appId}`),
+      tenant.ingestRaw("some_topic", event("x")), api.raw("GET", url, { token: null })]);
+    await change(true);
+    await waitFor("the refusal", async () => (await look()).every((reply) => reply.status >= 400), 2000);
+    const [read, ingest, file] = await look();
+    assert.deepEqual(read.json, { error: { message: "Authentication failed !", code: 400 } });
+    assert.deepEqual([ingest.status, file.status], [401, 403]);
+    await change(false);
+    await waitFor("service", async () => (await look()).every((reply) => reply.status === 200), 2000);
+  });
+
+  test("B147 a rotated token: both secrets inside the grace, the new one alone after it", async () => {
+    const old = await makeToken(server, { organizationId: api.organizationId, permissions: ["export"] });
+    const rotated = await api.admin("POST", `/v1/admin/tokens/${old.keyId}/rotate`, { grace_seconds: 2 });
+    assert.equal(rotated.key_id, old.keyId);
+    const path = `/scheduled-exports/logs/subscriptions?app_id=${api.appId}`;
+    const status = async (token) => (await api.raw("GET", path, { token })).status;
+    assert.deepEqual([await status(old.text), await status(rotated.access_token)], [200, 200]);
+    await waitFor("the end of the grace", async () => (await status(old.text)) === 400, 6000);
+    assert.equal(await status(rotated.access_token), 200);
   });
 
   test("B171 the same subscription ten times at once: once", async () => {
