@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 
 import { Api, HOUR_MS, makeTenant, makeToken } from "./lib/api.mjs";
 import { Server, stopAll } from "./lib/server.mjs";
-import { sleep } from "./lib/wait.mjs";
+import { sleep, waitFor } from "./lib/wait.mjs";
 
 const start = Date.parse("2024-02-01T07:00:00Z");
 const destination = { subscription_type: "branch" };
@@ -56,9 +56,19 @@ const rows = {
   "POST /v1/subscriptions/{subscription_id}/backfill": { access: "native", body: () => window },
   "GET /v1/subscriptions/{subscription_id}/windows": { access: "native" },
   "GET /v1/subscriptions/{subscription_id}/gaps": { access: "native" },
+  "PATCH /v1/subscriptions/{subscription_id}": { access: "native", body: () => ({ report: freshReport() }), own: freshSubscription },
+  "POST /v1/subscriptions/{subscription_id}/pause": { access: "native", own: freshSubscription },
+  "POST /v1/subscriptions/{subscription_id}/resume": { access: "native", own: freshSubscription },
+  "GET /v1/subscriptions/{subscription_id}/versions": { access: "native" },
+  "POST /v1/subscriptions/preview": { access: "native", body: () => ({ report: freshReport(), destination }) },
+  "POST /v2/logs": { access: "create", body: () => ({ ...window, report_type: "eo_click", fields: ["id"], limit: 10 }) },
+  "GET /v2/logs/{request_handle}": { access: "branch" },
+  "POST /v2/data/ready": { access: "branch", body: () => ({ date: "2026-11-20 01:00:00", warehouse_meta_type: "EVENT", topic: "eo_click" }) },
+  "POST /v3/export": { access: "keys" },
   "GET /v1/jobs/{job_id}": { access: "native" },
   "GET /v1/jobs/{job_id}/manifest": { access: "native" },
   "POST /v1/jobs/{job_id}/retry": { access: "native", ok: 409 }, // the job SUCCEEDED
+  "POST /v1/jobs/{job_id}/restore": { access: "native", ok: 409 }, // its files are there
   "GET /v1/topics": { access: "schema" },
   "GET /v1/topics/{topic}": { access: "schema" },
   "POST /v1/topics": { access: "ingest", body: () => ({ name: `matrix_${++counter}`, fields: [{ name: "plan", type: "string" }] }) },
@@ -97,14 +107,18 @@ let theirs;
 let credentials;
 let kinds;
 let listed;
+let parameters; // names of each call
 
 before(async () => {
   server = await Server.start({ args: { "api-subscription-limit": 0, "schedule-late-gap-ms": 86_400_000 } });
   api = new Api(server);
   theirs = await makeTenant(server, "theirs");
   const { paths } = await api.call("GET", "/openapi.json");
-  listed = Object.entries(paths).flatMap(([path, methods]) => Object.keys(methods).filter((name) => /^(get|head|post|put|patch|delete)$/.test(name))
-    .map((method) => `${method.toUpperCase()} ${path}`));
+  const operations = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).filter(([name]) => /^(get|head|post|put|patch|delete)$/.test(name))
+    .map(([method, operation]) => [`${method.toUpperCase()} ${path}`, operation]));
+  listed = operations.map(([call]) => call);
+  const nameOf = (parameter) => parameter.name ?? parameter.$ref.split("/").pop();
+  parameters = Object.fromEntries(operations.map(([call, { parameters: list = [] }]) => [call, list.map(nameOf)]));
   const [own, foreign] = [await makeExport(api, "our_topic"), await makeExport(theirs, "their_topic")];
   const app2 = (await api.admin("POST", "/v1/admin/apps", { organization_id: api.organizationId, name: "second" })).app_id;
   const revoked = await ownToken(["export", "ingest"]);
@@ -136,7 +150,8 @@ async function makeExport(client, topic) {
   const id = await client.subscribe({ report_type: topic, report_fields: ["id"] });
   await client.backfill(id, start, start + HOUR_MS);
   const [job] = await client.waitJobs(id, 1);
-  return { subscription_id: id, job_id: job.job_id, url: job.export_url[0] };
+  const { handle } = await client.call("POST", `/v2/logs?app_id=${client.appId}`, { body: { ...window, report_type: topic, fields: ["id"], limit: 10 } });
+  return { subscription_id: id, job_id: job.job_id, url: job.export_url[0], request_handle: handle };
 }
 
 const rowOf = (call) => {
@@ -185,14 +200,14 @@ async function expectAlike(call, row, answer, requests) {
 }
 
 const everyKind = () => ["own", "foreign", "unknown", "malformed"];
-// Native calls are scoped by the token, and narrowed by app_id alone.
-const scoped = (row) => (["branch", "create"].includes(row.access) ? ["app", "organization"] : ["app"]);
+// By what the query of a call tells its scope: by what its description says that it takes.
+const scoped = (call) => (parameters[call].includes("organization_id") && rows[call].scope !== "" ? ["app", "organization"] : ["app"]);
 
 // ---- the checks, one function for each kind of credential
 
 async function checkWithoutCredential(call, row, { noCredential }) {
   for (const as of ["none", "wrong", "revoked"])
-    for (const by of scoped(row))
+    for (const by of scoped(call))
       await expectAlike(call, row, noCredential, everyKind().flatMap((scope) => everyKind().map((ids) => ({ as, by, scope: kinds[scope], ids: kinds[ids] }))));
 }
 
@@ -204,7 +219,7 @@ async function checkWithoutPermission(call, row, { noPermission, needs }) {
 
 // Another organization's good token sees ours as nothing.
 async function checkStranger(call, row, { noScope, noId }) {
-  for (const by of scoped(row))
+  for (const by of scoped(call))
     if (noScope && row.scope !== "")
       await expectAlike(call, row, noScope, ["own", "unknown", "malformed"].map((kind) => ({ as: "theirs", by, scope: kinds[kind], ids: kinds[kind] })));
   if (noId && namesIn(call).length) await expectAlike(call, row, noId, ["own", "unknown"].map((kind) => ({ as: "theirs", scope: kinds.foreign, ids: kinds[kind] })));
@@ -212,14 +227,14 @@ async function checkStranger(call, row, { noScope, noId }) {
 
 async function checkForeignIds(call, row, { noScope, noId, needs }) {
   const as = needs === "admin" ? "operator" : "right";
-  for (const by of scoped(row))
+  for (const by of scoped(call))
     if (noScope && row.scope !== "") {
       await expectAlike(call, row, noScope, ["foreign", "unknown", "malformed"].map((kind) => ({ as, by, scope: kinds[kind], ids: kinds[kind] })));
       await expectAlike(call, row, noScope, ["foreign", "unknown"].map((kind) => ({ as, by, scope: kinds[kind], ids: kinds.own })));
     }
   if (!noId || !namesIn(call).length || row.ids === "free") return;
   const wrong = needs === "admin" ? ["unknown", "malformed"] : ["foreign", "unknown", "malformed"];
-  for (const by of scoped(row))
+  for (const by of scoped(call))
     await expectAlike(call, row, noId, wrong.map((ids) => ({ as, by, scope: kinds.own, ids: kinds[ids] })));
 }
 
@@ -228,7 +243,7 @@ async function checkBound(call, row, { noScope, noId, needs }) {
   if (needs === "admin") return;
   if (noScope) await expectAlike(call, row, noScope, ["own", "foreign", "unknown"].map((scope) => ({ as: "bound", scope: kinds[scope], ids: kinds.own })));
   if (!noId || !namesIn(call).length || call.endsWith("{topic}")) return;
-  for (const by of scoped(row))
+  for (const by of scoped(call))
     await expectAlike(call, row, noId, ["own", "unknown"].map((ids) => ({ as: "bound", by, scope: kinds.second, ids: kinds[ids] })));
 }
 
@@ -242,7 +257,7 @@ async function checkRight(call, row, { needs }) {
   const as = needs === "admin" ? "operator" : "right";
   const prefixes = call.includes(sle) ? ["", "/scheduled-exports/exports/logs"] : [""];
   for (const prefix of prefixes)
-    for (const by of scoped(row)) {
+    for (const by of scoped(call)) {
       const ids = { ...kinds.own, ...(await row.own?.()) };
       expectAnswer(await send(call, row, { as, by, scope: kinds.own, ids, prefix }), [row.ok ?? 200, null]);
     }
@@ -275,6 +290,34 @@ describe("every call of the list", () => {
             assert.ok(!sent.reply.text.includes(text), `${sent.label} shows ${text}`);
       }
     });
+});
+
+describe("daily exports: the keys in the body decide, whoever asks", () => {
+  const refused = { error: { message: "Invalid or missing app id, Branch key, or secret", code: 400 } };
+  const ask = (branchKey, branchSecret, as, app) => api.raw("POST", "/v3/export", { token: credentials[as],
+    body: { branch_key: branchKey, branch_secret: branchSecret, export_date: "2026-11-20", ...(app ? { app_id: app } : {}) } });
+
+  test("ours with ours", async () => {
+    for (const as of ["none", "right", "theirs", "wrong"])
+      await waitFor("the set", async () => {
+        const reply = await ask(server.account.branch_key, server.account.branch_secret, as);
+        assert.ok([200, 503].includes(reply.status), reply.text);
+        return reply.status === 200;
+      });
+  });
+
+  test("ours with theirs, theirs with ours, nobody's, and another's app: the same bytes", async () => {
+    const { branch_key: key, branch_secret: secret } = server.account;
+    const seen = new Set();
+    for (const [branchKey, branchSecret, app] of [[key, theirs.app.branch_secret], [theirs.app.branch_key, secret], ["key_live_nobody", secret], [key, "secret_live_nobody"],
+      [key, secret, theirs.appId], [key, secret, kinds.unknown.app]])
+      for (const as of ["none", "right", "theirs"]) {
+        const reply = await ask(branchKey, branchSecret, as, app);
+        assert.deepEqual(reply.json, refused);
+        seen.add(bytesOf({ reply }));
+      }
+    assert.equal(seen.size, 1);
+  });
 });
 
 describe("methods of every path", () => {
