@@ -8,8 +8,8 @@ import { after, before, describe, test } from "node:test";
 
 import { Api, DAY_MS, HOUR_MS } from "./lib/api.mjs";
 import { ClientError, Loader, dailyRows, runAssistant, runDaily, runFollower, runTap, runTyped, tapWait } from "./lib/clients.mjs";
-import { assertPrinted, blocksOf, runShell } from "./lib/documents.mjs";
-import { Server, binary, stopAll } from "./lib/server.mjs";
+import { assertPrinted, blocksOf, learnIds, namesOf, promptsOf, replaceIds, runShell } from "./lib/documents.mjs";
+import { Server, binary, cleanEnvironment, stopAll } from "./lib/server.mjs";
 import { temporaryDirectory } from "./lib/temp.mjs";
 import { waitFor } from "./lib/wait.mjs";
 
@@ -71,6 +71,41 @@ describe("the README by hand", () => {
       if (block.text.includes("zcat")) assert.deepEqual(seen.split("\n").map((line) => line.split(",")[1]), next.text.split("\n").map((line) => line.split(",")[1]));
     }
     assert.ok(ran >= 8, `${ran} blocks`);
+  });
+});
+
+describe("the operator's page", () => {
+  test("every command runs in its order and answers as printed", () => {
+    const known = new Map();
+    const environment = `export MILKRUN_URL=${server.base} MILKRUN_TOKEN=${server.account.admin_token}\n`;
+    const prompts = promptsOf(blocksOf("docs/admin.md")).filter(({ line }) => line.startsWith("milkrun admin"));
+    assert.ok(prompts.length >= 7, `${prompts.length} commands`);
+    for (const { line, reply } of prompts) {
+      const ours = replaceIds(line, known).replace(/^milkrun/, binary).replace(/20\d\d-12-31T/, `${new Date().getUTCFullYear() + 1}-12-31T`);
+      const seen = execFileSync("bash", ["-c", environment + ours], { encoding: "utf8", env: cleanEnvironment() });
+      const names = namesOf(reply);
+      assert.deepEqual(namesOf(seen).filter((name) => names.includes(name)), names, `${line}: ${seen}`);
+      if (!reply.includes("...,")) assert.deepEqual(namesOf(seen), names, `${line}: ${seen}`);
+      learnIds(known, reply, seen);
+    }
+  });
+});
+
+describe("the API's page", () => {
+  // Blocks of a request in one line and its reply below: POST /v1/topics  {...}
+  const cases = blocksOf("docs/api.md").map(({ text }) => /^(GET|POST|PATCH|DELETE) (\/v1\/(?:topics|admin)\S*) *(\{.*\})?\n(\{.*\})$/m.exec(text)).filter(Boolean);
+
+  test("requests on one line answer as printed", async () => {
+    assert.ok(cases.length > 0);
+    const known = new Map();
+    for (const [whole, method, path, body, reply] of cases) {
+      const seen = await api.raw(method, replaceIds(path, known), { body: body && replaceIds(body, known), token: path.includes("/admin/") ? server.account.admin_token : api.token,
+        headers: { "Content-Type": "application/json" } });
+      assert.equal(seen.status, 200, `${whole}: ${seen.text}`);
+      const names = [...new Set(namesOf(reply))];
+      assert.deepEqual([...new Set(namesOf(seen.text))].filter((name) => names.includes(name)), names, whole);
+      learnIds(known, reply, seen.text);
+    }
   });
 });
 

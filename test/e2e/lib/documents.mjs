@@ -20,6 +20,30 @@ export function blocksOf(page, heading) {
   return [...section.matchAll(/^```(\w*)\n(.*?)^```$/gms)].map(([, language, body]) => ({ language, text: body }));
 }
 
+// -> [{ line, reply }] of blocks that show a prompt: a command (its continuation lines joined) and what is printed under it.
+export function promptsOf(blocks) {
+  const found = [];
+  for (const { text } of blocks) {
+    if (!text.startsWith("$ ")) continue;
+    for (const line of text.replaceAll("\\\n", " ").split("\n"))
+      if (line.startsWith("$ ")) found.push({ line: line.slice(2), reply: "" });
+      else found.at(-1).reply += line;
+  }
+  return found;
+}
+
+// Ids that the page prints, and those that the server gave in their places.
+export function learnIds(known, printed, reply) {
+  const pattern = /"(\w*(?:_id|_key))":"?([^",}\]]+)/g;
+  const seen = new Map([...reply.matchAll(pattern)].map(([, name, value]) => [name, value]));
+  for (const [, name, value] of printed.matchAll(pattern)) if (seen.has(name) && value !== "null" && !value.includes("...")) known.set(value, seen.get(name));
+}
+
+export const replaceIds = (text, known) => text.replace(/[A-Za-z0-9-]+/g, (word) => known.get(word) ?? word);
+
+// Names of a printed reply that may be cut at "...", in their order.
+export const namesOf = (text) => [...text.matchAll(/"(\w+)":/g)].map(([, name]) => name);
+
 // Runs a script in a folder; names that it sets are there for the next one. Answers its standard output.
 export function runShell(folder, script, extra = {}) {
   const kept = join(folder, ".names");
