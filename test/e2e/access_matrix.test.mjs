@@ -128,7 +128,8 @@ before(async () => {
     operator: server.account.admin_token };
   const listedTokens = await api.admin("GET", "/v1/admin/tokens");
   const userOf = (client) => listedTokens.find((token) => token.organization_id === client.organizationId).user_id;
-  const tenantIds = (client) => ({ app: client.appId, app_id: client.appId, organization: client.organizationId, organization_id: client.organizationId, user_id: userOf(client) });
+  const tenantIds = (client) => ({ app: client.appId, app_id: client.appId, organization: client.organizationId, organization_id: client.organizationId,
+    user_id: userOf(client) });
   const nothing = (text) => Object.fromEntries(["app", "app_id", "organization", "organization_id", "user_id", "key_id", "subscription_id", "job_id", "request_handle"]
     .map((name) => [name, text]));
   kinds = {
@@ -309,7 +310,8 @@ describe("daily exports: the keys in the body decide, whoever asks", () => {
   test("ours with theirs, theirs with ours, nobody's, and another's app: the same bytes", async () => {
     const { branch_key: key, branch_secret: secret } = server.account;
     const seen = new Set();
-    for (const [branchKey, branchSecret, app] of [[key, theirs.app.branch_secret], [theirs.app.branch_key, secret], ["key_live_nobody", secret], [key, "secret_live_nobody"],
+    for (const [branchKey, branchSecret, app] of [[key, theirs.app.branch_secret], [theirs.app.branch_key, secret], ["key_live_nobody", secret],
+      [key, "secret_live_nobody"],
       [key, secret, theirs.appId], [key, secret, kinds.unknown.app]])
       for (const as of ["none", "right", "theirs"]) {
         const reply = await ask(branchKey, branchSecret, as, app);
@@ -355,7 +357,8 @@ describe("methods of every path", () => {
   test("HEAD is GET without the body, refusals included", async () => {
     for (const path of pathsOf().filter((name) => rows[`GET ${name}`] && !name.endsWith("metrics") && !name.endsWith("readyz")))
       for (const as of ["right", "none", "operator"]) {
-        const [get, head] = [await api.raw("GET", fill(path, kinds.own), { token: credentials[as] }), await api.raw("HEAD", fill(path, kinds.own), { token: credentials[as] })];
+        const [get, head] = [await api.raw("GET", fill(path, kinds.own), { token: credentials[as] }),
+          await api.raw("HEAD", fill(path, kinds.own), { token: credentials[as] })];
         assert.equal(head.status, get.status, `${path} as ${as}`);
         assert.equal(head.body.length, 0, path);
         const without = ({ date, "x-request-id": id, connection, "keep-alive": alive, ...rest }) => rest;

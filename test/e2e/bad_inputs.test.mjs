@@ -135,7 +135,8 @@ const send = async (request) => {
   try {
     return await api.raw(request.method, request.path, { ...request, token: tokens[request.as] });
   } catch (error) {
-    if (["ECONNRESET", "EPIPE"].includes(error.code) || error.message.includes("socket hang up")) return { status: "close", text: "", headers: {}, body: Buffer.alloc(0) };
+    if (["ECONNRESET", "EPIPE"].includes(error.code) || error.message.includes("socket hang up"))
+      return { status: "close", text: "", headers: {}, body: Buffer.alloc(0) };
     throw error;
   }
 };
@@ -197,9 +198,13 @@ async function runInput(input) {
 }
 
 const isThere = (line) => {
-  const paths = { logs: "/v2/logs", handle: "/v2/logs/{request_handle}", ready: "/v2/data/ready", daily: "/v3/export", preview: "/v1/subscriptions/preview", patch: "PATCH" };
+  const paths = { logs: "/v2/logs", handle: "/v2/logs/{request_handle}", ready: "/v2/data/ready", daily: "/v3/export", preview: "/v1/subscriptions/preview",
+    patch: "PATCH" };
   return [line.call].flat().every((call) => !paths[call] || known.includes(paths[call]));
 };
+
+// Good requests of these leave something behind, which no test takes away again.
+const makesThings = ["ingest", "orgCreate", "orgPatch", "appCreate", "userCreate", "tokenCreate", "topics"];
 
 async function runLine(line) {
   const before = await state();
@@ -217,7 +222,7 @@ async function runLine(line) {
   assert.equal(failures.length, 0, `${failures.length} of ${inputsOf(line).length}:\n${failures.join("\n")}`);
   if (line.stored !== undefined || taken === 0) assert.equal(now.events - before.events, (line.stored ?? 0) * taken, `${line.id}: events stored`);
   if (taken === 0) assert.equal(now.audit, before.audit, `${line.id}: the audit log tells of a change`);
-  if (taken === 0 || !["ingest", "orgCreate", "orgPatch", "appCreate", "userCreate", "tokenCreate", "topics"].includes(line.call)) assert.equal(now.held, before.held, `${line.id}: state changed`);
+  if (taken === 0 || !makesThings.includes(line.call)) assert.equal(now.held, before.held, `${line.id}: state changed`);
 }
 
 for (const area of new Set(lines.map((line) => line.area)))
@@ -364,7 +369,8 @@ describe("what one request cannot show", () => {
   });
 
   test("B245 B246 a missing value passes a not; texts are compared byte by byte", async () => {
-    await api.ingest("accents", [{ id: "composed", timestamp: start, word: "caf\u00e9" }, { id: "apart", timestamp: start, word: "cafe\u0301" }, { id: "none", timestamp: start }]);
+    await api.ingest("accents", [{ id: "composed", timestamp: start, word: "caf\u00e9" }, { id: "apart", timestamp: start, word: "cafe\u0301" },
+      { id: "none", timestamp: start }]);
     const asked = async (filter) => {
       const { id, jobs } = await api.exportRange({ report_type: "accents", report_fields: ["id"], filter }, start, start + HOUR_MS);
       await api.deactivate(id);

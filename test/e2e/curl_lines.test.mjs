@@ -99,7 +99,8 @@ describe("the API's page", () => {
     assert.ok(cases.length > 0);
     const known = new Map();
     for (const [whole, method, path, body, reply] of cases) {
-      const seen = await api.raw(method, replaceIds(path, known), { body: body && replaceIds(body, known), token: path.includes("/admin/") ? server.account.admin_token : api.token,
+      const seen = await api.raw(method, replaceIds(path, known), { body: body && replaceIds(body, known),
+        token: path.includes("/admin/") ? server.account.admin_token : api.token,
         headers: { "Content-Type": "application/json" } });
       assert.equal(seen.status, 200, `${whole}: ${seen.text}`);
       const names = [...new Set(namesOf(reply))];
@@ -187,7 +188,8 @@ describe("the documented calls, as curl sends them", () => {
     assert.equal(curl(`curl ${token} '${base}/subscription/${id}?${app}'`).json.subscription_id, id);
     assert.ok(curl(`curl ${token} '${base}/subscriptions?${app}'`).json.some((item) => item.subscription_id === id));
     assert.ok(curl(`curl ${token} '${base}/subscription/externalId?${app}'`).json.external_id);
-    assert.deepEqual(curl(`curl -X DELETE ${token} '${base}/subscription/${id}?${app}'`).json, { status: "SUCCESS", description: "Subscription deactivated successfully" });
+    assert.deepEqual(curl(`curl -X DELETE ${token} '${base}/subscription/${id}?${app}'`).json,
+      { status: "SUCCESS", description: "Subscription deactivated successfully" });
   });
 
   test("the printed error: no token", () => {
@@ -208,7 +210,8 @@ describe("programs written for Branch", () => {
   const from = yesterday + 5 * HOUR_MS;
   const asked = { topic: "eo_click", fields: ["id", "name", "timestamp"], from: yesterday, to: yesterday + DAY_MS - 1, day };
 
-  before(() => api.ingest("eo_click", Array.from({ length: 250 }, (_, index) => ({ id: String(index), name: index % 2 ? "CLICK" : 'say "hi", twice', timestamp: from + index }))));
+  before(() => api.ingest("eo_click", Array.from({ length: 250 }, (_, index) => ({ id: String(index), name: index % 2 ? "CLICK" : 'say "hi", twice',
+    timestamp: from + index }))));
 
   test("a loader of scheduled exports: every window once, and each row", async () => {
     const loader = new Loader(account);
@@ -244,7 +247,8 @@ describe("programs written for Branch", () => {
     assert.ok(csv.startsWith("id,name,timestamp\n"));
   });
 
-  for (const [label, options] of [["as documented", () => ({})], ["with a slash at the end", () => ({ path: "/v3/export/" })], ["with the app in the body", () => ({ body: { app_id: api.appId } })],
+  for (const [label, options] of [["as documented", () => ({})], ["with a slash at the end", () => ({ path: "/v3/export/" })],
+    ["with the app in the body", () => ({ body: { app_id: api.appId } })],
     ["with the date in the query", () => ({ query: `?export_date=${day}`, dateInBody: false })]])
     test(`daily exports ${label}`, async () => {
       const set = await runDaily(account, day, options());

@@ -356,7 +356,8 @@ describe("jobs", () => {
 });
 
 describe("files: name and content of each format and compression", () => {
-  const asked = { report_type: "eo_click", report_fields: ["id", "name", "attributed", "event_data_revenue", "timestamp", "user_data_os"], filter: ["eq", "attributed", true] };
+  const asked = { report_type: "eo_click", report_fields: ["id", "name", "attributed", "event_data_revenue", "timestamp", "user_data_os"],
+    filter: ["eq", "attributed", true] };
   const expected = [["1", "PURCHASE", "true", "5", String(start), "IOS"], ["3", "50%_off", "true", "10", String(start + 2), null]];
   const cases = [["csv", "gz", ".csv.gz"], ["csv", "snappy", ".csv.snappy"], ["csv", "zstd", ".csv.zst"], ["json", "gz", ".json.gz"], ["json", "snappy", ".json.snappy"],
     ["parquet", "gz", ".parquet"], ["parquet", "snappy", ".parquet"], ["parquet", undefined, ".parquet"], ["csv", undefined, ".csv.gz"], ["json", undefined, ".json.gz"]];
@@ -382,7 +383,8 @@ describe("files: name and content of each format and compression", () => {
     const [header, ...rows] = gunzipSync((await api.downloadJob(jobs[0]))[0]).toString().trimEnd().split("\n");
     const names = header.split(",");
     assert.equal(new Set(names).size, names.length);
-    for (const name of ["id", "name", "timestamp", "user_data_os", "last_attributed_touch_data_tilde_campaign", "event_data_revenue", "attributed"]) assert.ok(names.includes(name), name);
+    for (const name of ["id", "name", "timestamp", "user_data_os", "last_attributed_touch_data_tilde_campaign", "event_data_revenue", "attributed"])
+      assert.ok(names.includes(name), name);
     assert.equal(rows.length, 5);
   });
 });
@@ -403,7 +405,8 @@ describe("filters: every accepted form", () => {
     ["not", ["not", ["eq", "name", "PURCHASE"]], "2 3 4 5"], ["and", ["and", ["eq", "attributed", "true"], ["gt", "event_data_revenue", 5]], "3"],
     ["and of one", ["and", ["eq", "name", "PURCHASE"]], "1"], ["or of one", ["or", ["eq", "name", "PURCHASE"]], "1"],
     ["or", ["or", ["eq", "name", "PURCHASE"], ["eq", "name", "purchase"]], "1 2"],
-    ["nested, which the newer schema forbids", ["and", ["or", ["eq", "user_data_os", "IOS"], ["eq", "user_data_os", "ANDROID"]], ["not", ["lt", "event_data_revenue", 0]]], "1 2"],
+    ["nested, which the newer schema forbids", ["and", ["or", ["eq", "user_data_os", "IOS"], ["eq", "user_data_os", "ANDROID"]],
+      ["not", ["lt", "event_data_revenue", 0]]], "1 2"],
     ["an array of arrays: and", [["eq", "attributed", "true"], ["eq", "name", "PURCHASE"]], "1"], ["an array of one array", [["eq", "name", "PURCHASE"]], "1"],
     ["an array of three arrays", [["eq", "attributed", true], ["gte", "event_data_revenue", 5], ["like", "name", "%o%"]], "3"],
     ["the JSON as a text", '["eq","name","PURCHASE"]', "1"], ["URI-encoded", "%5B%22eq%22%2C%22name%22%2C%22PURCHASE%22%5D", "1"],
@@ -419,7 +422,8 @@ describe("filters: every accepted form", () => {
     test(`${label}: ${JSON.stringify(filter)?.slice(0, 70)}`, async () => assert.equal(await idsOf(filter), wanted));
 
   test("array_contains, with a number or its text", async () => {
-    await api.ingest("tagged", [{ id: "1", timestamp: start, tags: ["ADS", 5] }, { id: "2", timestamp: start + 1, tags: ["SHARE", "5"] }, { id: "3", timestamp: start + 2 }]);
+    await api.ingest("tagged", [{ id: "1", timestamp: start, tags: ["ADS", 5] }, { id: "2", timestamp: start + 1, tags: ["SHARE", "5"] },
+      { id: "3", timestamp: start + 2 }]);
     for (const [value, wanted] of [["ADS", "1"], [5, "1 2"], ["5", "1 2"], ["ads", ""]])
       assert.equal(await idsOf(["array_contains", "tags", value], { report_type: "tagged" }), wanted, String(value));
   });
@@ -498,7 +502,8 @@ describe("subscriptions of a whole organization", () => {
   });
 
   test("deactivated by organization", async () => {
-    assert.deepEqual(await tenant.call("DELETE", `${sle}/subscription/${made.subscription_id}?${org()}`), { status: "SUCCESS", description: "Subscription deactivated successfully" });
+    assert.deepEqual(await tenant.call("DELETE", `${sle}/subscription/${made.subscription_id}?${org()}`),
+      { status: "SUCCESS", description: "Subscription deactivated successfully" });
     assert.deepEqual((await tenant.call("GET", `${sle}/subscriptions?${org()}`)).filter((item) => item.subscription_id === made.subscription_id), []);
   });
 });

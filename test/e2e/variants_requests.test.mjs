@@ -28,7 +28,8 @@ before(async () => {
   await api.ingest("eo_click", [
     { id: "a", name: "FIRST", timestamp: start }, { id: "b", name: "LAST_MS", timestamp: start + HOUR_MS - 1 }, { id: "c", name: "NEXT", timestamp: start + HOUR_MS },
     { id: "d", name: "NOON", timestamp: start + 7 * HOUR_MS }]);
-  await api.ingest("eo_open", Array.from({ length: 250 }, (_, index) => ({ id: String(index), name: index % 2 ? "ODD" : "EVEN", timestamp: start + index, event_data_revenue: index })));
+  await api.ingest("eo_open", Array.from({ length: 250 }, (_, index) => ({ id: String(index), name: index % 2 ? "ODD" : "EVEN", timestamp: start + index,
+    event_data_revenue: index })));
 });
 after(stopAll);
 
@@ -159,7 +160,8 @@ describe("custom exports: dates and zones", () => {
   });
 
   test("an hour that comes twice: a start is the first, an end the last; an hour that is left out: forward", async () => {
-    await api.ingest("eo_install", [{ id: "before", timestamp: clocks.fold - 1 }, { id: "first", timestamp: clocks.fold }, { id: "second", timestamp: clocks.fold + HOUR_MS },
+    await api.ingest("eo_install", [{ id: "before", timestamp: clocks.fold - 1 }, { id: "first", timestamp: clocks.fold },
+      { id: "second", timestamp: clocks.fold + HOUR_MS },
       { id: "after", timestamp: clocks.fold + HOUR_MS + 1000 }, { id: "skipped", timestamp: clocks.gap - 1 }, { id: "spring", timestamp: clocks.gap }]);
     const newYork = { report_type: "eo_install", timezone: "America/New_York" };
     assert.equal(await idsOf({ ...newYork, start_date: "2026-11-01T01:30:00", end_date: "2026-11-01T01:30:00" }), "first second");
@@ -191,7 +193,8 @@ describe("custom exports: rows and files", () => {
   });
 
   const formats = [["csv", undefined, ".csv", (bytes) => bytes], ["csv", "gz", ".csv.gz", gunzipSync], ["csv", "snappy", ".csv.snappy", unframeSnappy],
-    ["json", undefined, ".json", (bytes) => bytes], ["json", "gz", ".json.gz", gunzipSync], ["json", "snappy", ".json.snappy", unframeSnappy], [undefined, undefined, ".csv", (bytes) => bytes]];
+    ["json", undefined, ".json", (bytes) => bytes], ["json", "gz", ".json.gz", gunzipSync], ["json", "snappy", ".json.snappy", unframeSnappy],
+      [undefined, undefined, ".csv", (bytes) => bytes]];
   for (const [format, compression, ending, decode] of formats)
     test(`${format ?? "no format"}, ${compression ?? "no compression"}: ${ending}`, async () => {
       const { done, files } = await load({ limit: 2, response_format: format, response_format_compression: compression });
@@ -219,9 +222,11 @@ describe("custom exports: rows and files", () => {
     test(`filter ${label}`, async () => assert.equal((await load({ filter })).done.lines_exported, count));
 
   test("all 29 documented topics are taken, and in an array of one", async () => {
-    const names = ["click", "impression", "install", "reinstall", "open", "web_session_start", "pageview", "custom_event", "content_event", "commerce_event", "user_lifecycle_event",
+    const names = ["click", "impression", "install", "reinstall", "open", "web_session_start", "pageview", "custom_event", "content_event", "commerce_event",
+      "user_lifecycle_event",
       "branch_cta_view"];
-    const topics = [...names.flatMap((name) => [`eo_${name}`, `eo_${name}_blocked`]), "eo_dismissal", "skadnetwork_valid_messages", "skadnetwork_invalid_messages", "webhook2",
+    const topics = [...names.flatMap((name) => [`eo_${name}`, `eo_${name}_blocked`]), "eo_dismissal", "skadnetwork_valid_messages",
+      "skadnetwork_invalid_messages", "webhook2",
       "eo_san_touch"];
     assert.equal(topics.length, 29);
     const made = await Promise.all(topics.map((topic) => create({ report_type: topic })));
@@ -279,7 +284,8 @@ describe("daily exports", () => {
   test("topics as keys, signed URLs as values, [] where there is nothing", async () => {
     const reply = await ask(keys());
     assert.equal(reply.status, 200, reply.text);
-    for (const topic of ["eo_branch_cta_view", "eo_click", "eo_commerce_event", "eo_content_event", "eo_custom_event", "eo_impression", "eo_install", "eo_open", "eo_pageview",
+    for (const topic of ["eo_branch_cta_view", "eo_click", "eo_commerce_event", "eo_content_event", "eo_custom_event", "eo_impression", "eo_install", "eo_open",
+      "eo_pageview",
       "eo_reinstall", "eo_user_lifecycle_event", "eo_web_session_start", "eo_web_to_app_auto_redirect", "eo_dismissal"])
       assert.equal(reply.json[topic]?.length, { eo_click: 1, eo_open: 1 }[topic] ?? 0, topic);
     const [url] = reply.json.eo_open;
@@ -304,7 +310,8 @@ describe("daily exports", () => {
   });
 
   test("no access token is asked for, none helps, and what is wrong has one text", async () => {
-    for (const changes of [{ branch_secret: tenant.app.branch_secret }, { branch_key: tenant.app.branch_key }, { branch_secret: undefined }, { branch_key: "key_live_x" }]) {
+    for (const changes of [{ branch_secret: tenant.app.branch_secret }, { branch_key: tenant.app.branch_key }, { branch_secret: undefined },
+      { branch_key: "key_live_x" }]) {
       const reply = await api.raw("POST", "/v3/export", { body: { ...keys(), ...changes } });
       assert.deepEqual(reply.json, { error: { message: "Invalid or missing app id, Branch key, or secret", code: 400 } });
     }

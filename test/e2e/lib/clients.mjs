@@ -45,7 +45,8 @@ const lines = (content) => content.split("\n").filter((line) => line !== "");
 // A tap that extracts day after day: asks for JSON in several files, drops the fields that a 400 names, once, and reads response_url
 // as one text. Dates have microseconds; a filter is sent and empty; the limit comes with it.
 export async function runTap({ base, token, appId }, { topic, fields, from, to }) {
-  const ask = (asked) => post(`${base}/v2/logs?app_id=${appId}`, token, { start_date: micros(from), end_date: micros(to), report_type: topic, fields: asked, limit: 2_000_000,
+  const ask = (asked) => post(`${base}/v2/logs?app_id=${appId}`, token, { start_date: micros(from), end_date: micros(to), report_type: topic, fields: asked,
+    limit: 2_000_000,
     timezone: "UTC", filter: [], response_format: "json", response_format_compression: "gz", allow_multiple_files: true });
   let created;
   try {
@@ -100,7 +101,8 @@ export async function runFollower({ base, token, appId }, { topic, fields, from,
 // An assistant's tools: readiness with the app in the body alone, the other spellings of handle and URL, defaults for the rest.
 export async function runAssistant({ base, token, appId }, { topic, fields, from, to, day }) {
   const ready = await post(`${base}/v2/data/ready`, token, { app_id: appId, date: `${day} 01:00:00`, warehouse_meta_type: "EVENT", topic });
-  const created = await post(`${base}/v2/logs?app_id=${appId}`, token, { start_date: new Date(from).toISOString(), end_date: new Date(to).toISOString(), report_type: topic, fields });
+  const created = await post(`${base}/v2/logs?app_id=${appId}`, token, { start_date: new Date(from).toISOString(), end_date: new Date(to).toISOString(),
+    report_type: topic, fields });
   const done = await poll("export", async () => {
     const state = await call(`${base}/v2/logs/${created.request_handle}?app_id=${appId}&limit=10&format=csv`, { headers: { "Access-Token": token } });
     return state.status === "complete" ? state : undefined;
