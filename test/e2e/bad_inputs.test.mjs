@@ -21,13 +21,11 @@ let api;
 let theirs;
 let world;
 let tokens;
-let known; // paths of the server's list of calls
 
 before(async () => {
   server = await Server.start({ args: { "api-ingest-body-bytes": 4 * 1024 * 1024, "api-subscription-limit": 0, "schedule-late-gap-ms": 86_400_000 } });
   api = new Api(server);
   theirs = await makeTenant(server, "zz-their-organization");
-  known = Object.keys((await api.call("GET", "/openapi.json")).paths);
   await makeWorld();
 });
 after(stopAll);
@@ -97,7 +95,6 @@ async function signedUrl(own, foreign) {
 }
 
 async function handles() {
-  if (!known.includes("/v2/logs")) return {};
   const made = async (client, topic) => (await client.call("POST", `/v2/logs?app_id=${client.appId}`, { body: { start_date: `${world.recent}T00:00:00Z`,
     end_date: `${world.recent}T01:59:59Z`, report_type: topic, fields: ["id"], limit: 10 } })).handle;
   const handle = await made(api, "eo_click");
@@ -197,12 +194,6 @@ async function runInput(input) {
   return reply;
 }
 
-const isThere = (line) => {
-  const paths = { logs: "/v2/logs", handle: "/v2/logs/{request_handle}", ready: "/v2/data/ready", daily: "/v3/export", preview: "/v1/subscriptions/preview",
-    patch: "PATCH" };
-  return [line.call].flat().every((call) => !paths[call] || known.includes(paths[call]));
-};
-
 // Good requests of these leave something behind, which no test takes away again.
 const makesThings = ["ingest", "orgCreate", "orgPatch", "appCreate", "userCreate", "tokenCreate", "topics"];
 
@@ -211,7 +202,6 @@ async function runLine(line) {
   const failures = [];
   let taken = 0;
   for (const input of inputsOf(line)) {
-    if (!isThere({ id: line.id, call: expand(input.line.call, world, input.value) })) continue;
     try {
       if ((await runInput(input)).status === 200) taken++;
     } catch (error) {
