@@ -325,9 +325,10 @@ describe("daily exports: the keys in the body decide, whoever asks", () => {
 describe("methods of every path", () => {
   const methods = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD"];
   const pathsOf = () => [...new Set(Object.keys(rows).map((call) => call.split(" ")[1]))].filter((path) => !path.startsWith("/exports/"));
-  // The word externalId is an id, too, for the calls of the wildcard beside it.
-  const wildcard = (path) => (path.endsWith("/externalId") ? path.replace("externalId", "{subscription_id}") : path);
-  const taken = (path) => methods.filter((method) => rows[`${method} ${path}`] || rows[`${method} ${wildcard(path)}`] || (method === "HEAD" && rows[`GET ${path}`]));
+  // A path takes what any pattern that it fits takes: the words externalId and preview are ids, too, for the calls of the wildcard beside them.
+  const fits = (pattern, path) => new RegExp(`^${pattern.replace(/\{\w+\}/g, "[^/]+")}$`).test(path);
+  const takenBy = (method, path) => Object.keys(rows).some((call) => call.startsWith(`${method} `) && fits(call.split(" ")[1], path));
+  const taken = (path) => methods.filter((method) => takenBy(method, path) || (method === "HEAD" && takenBy("GET", path)));
   const fill = (path, ids) => path.replace(/\{(\w+)\}/g, (_, name) => ids[name]) + (path.startsWith("/scheduled") ? `?app_id=${ids.app}` : "");
 
   test("another method is 405 and told the right ones, whoever asks, about whatever id", async () => {
