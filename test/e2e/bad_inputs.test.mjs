@@ -182,13 +182,13 @@ async function runInput(input) {
   const request = makeRequest(input, world);
   const label = `${line.id} ${JSON.stringify(value)?.slice(0, 90) ?? ""} ${request.method} ${request.path.slice(0, 160)}`;
   const reply = await send(request);
+  if (reply.status === 200 && line.call === "subscribe") await api.deactivate(reply.json.subscription_id);
   checkReply(line, reply, value, label);
   checkLeaks(line, request, reply, label);
   if (line.twin) {
     const names = { ...world, ...Object.fromEntries(Object.entries(line.twin).map(([name, text]) => [name, expand(text, world)])) };
     assert.equal(shapeOf(reply), shapeOf(await send(makeRequest(input, names))), `${label}: foreign and unknown differ`);
   }
-  if (reply.status === 200 && line.call === "subscribe") await api.deactivate(reply.json.subscription_id);
   const next = await api.raw("GET", `/scheduled-exports/logs/subscription/${world.sid}?app_id=${world.app}`);
   assert.equal(next.status, 200, `${label}: the next good request`);
   return reply;
