@@ -239,14 +239,26 @@ static bool api_scope_branch(struct api_call *call, struct err *err)
     return api_scope_to(call, app_id, organization_id, err);
 }
 
+// Here either may be missing; but an id that was meant and is empty must not widen the scope.
+static bool api_scope_parameter(struct api_call *call, const char *name, struct slice *ret_id,
+                                struct err *err)
+{
+    size_t count = 0;
+    (void)http_query(call->request, name, &count);
+    TRY(api_call_query(call, name, ret_id, err));
+    if (count > 0 && slice_is_empty(*ret_id))
+        return api_refuse(call, err, 400, "Invalid parameter: %s", name);
+    return true;
+}
+
 static bool api_scope_native(struct api_call *call, struct err *err)
 {
     if (call->identity.organization_id == NULL)
         return api_refuse_permission(call, err);
     struct slice app_id;
     struct slice organization_id;
-    TRY(api_call_query(call, "app_id", &app_id, err));
-    TRY(api_call_query(call, "organization_id", &organization_id, err));
+    TRY(api_scope_parameter(call, "app_id", &app_id, err));
+    TRY(api_scope_parameter(call, "organization_id", &organization_id, err));
     if (!slice_is_empty(organization_id) &&
         !slice_equal_text(organization_id, call->identity.organization_id))
         return api_refuse_scope(call, err);
