@@ -73,7 +73,7 @@ const struct api_route api_routes[] = {
      .reply = "Ingested"},
     {"GET", "/v1/topics", api_topic_list, API_ACCESS_NATIVE, API_MODE_INLINE, ANY_USE, "", NULL,
      "Topics of the organization, built-in ones included", .id = "listTopics",
-     .reply = "TopicLine[]", .traits = API_PAGED},
+     .reply = "TopicLine[]", .statuses = "404", .traits = API_PAGED},
     {"POST", "/v1/topics", api_topic_declare, API_ACCESS_NATIVE, API_MODE_DEFERRED, TENANT_INGEST,
      "", "TopicRequest", "Declares a topic, or more fields of it", .id = "declareTopic",
      .reply = "Topic", .statuses = "409"},

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/topics_internal.h"
+#include "model/event.h"
 
 #define TOPIC_COUNT_MAX INT64_C(1000)
 
@@ -211,7 +212,8 @@ static bool topic_declare_field(struct topic_draft *draft, const struct schema_f
     TRY(topic_check_size(declared->name, err));
     if (!tenant_check_name(declared->name, err))
         return err_wrap(err, "field");
-    if (topic_find_system_field(declared->name) != NULL)
+    if (topic_find_system_field(declared->name) != NULL ||
+        event_name_is_reserved(slice_text(declared->name)))
         return err_set(err, ERR_INVALID, "field %s is of the system", declared->name);
     if (strcmp(declared->name, schema_event_id.name) == 0 && declared->type != schema_event_id.type)
         return err_set(err, ERR_CONFLICT, "field id has the type string");

@@ -46,6 +46,9 @@ struct event {
     struct slice app_id; // digits as given in the line (string or integer); empty when absent
 };
 
+// Names that no property may have, because they are columns of ours ("_seq", "received_at", ...).
+bool event_name_is_reserved(struct slice name);
+
 // line without its line end. now_ms bounds timestamps (2000-01-01 to now + 24 h). *ret_event is
 // undefined on failure, and points into line otherwise. Depth counts the event itself; names and
 // values are measured decoded, arrays and objects as written. INVALID with a text for the client

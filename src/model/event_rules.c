@@ -44,6 +44,11 @@ enum event_meaning event_meaning_of(const char *name, size_t size_bytes)
     return EVENT_MEANS_NOTHING;
 }
 
+bool event_name_is_reserved(struct slice name)
+{
+    return event_meaning_of(slice_chars(name), name.size_bytes) == EVENT_MEANS_RESERVED;
+}
+
 static bool event_text_time(const struct event_property *property, int64_t *ret_time_ms)
 {
     char text[EVENT_TIME_CHARS_MAX];
