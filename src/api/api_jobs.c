@@ -152,8 +152,13 @@ bool api_native_job_restore(struct api_call *call, struct err *err)
     struct job expired = {0};
     struct job job = {0};
     TRY(api_native_job(call, &subscription, &expired, err));
-    TRY(job_restore(call->catalog, call->identity.organization_id, call->match.params[0],
-                    call->arena, &job, err));
+    const struct job_restore_request request = {
+        .organization_id = call->identity.organization_id,
+        .job_id = call->match.params[0],
+        .now_ms = call->now_ms,
+        .expires_at_ms = call->now_ms + call->api->config.settings.export_retention_ms,
+    };
+    TRY(job_restore(call->catalog, &request, call->arena, &job, err));
     api_write_native_job(call, &job, api_is_hosted(&subscription));
     api_call_changed(call);
     return true;

@@ -73,8 +73,14 @@ bool daily_make(struct catalog *catalog, const struct daily_making *making,
     const struct job *job = &ret_request->job;
     if (job->state != JOB_SUCCEEDED || !job->is_expired || job->reason != NULL)
         return true;
+    const struct job_restore_request again = {
+        .organization_id = job->organization_id,
+        .job_id = slice_text(job->id),
+        .now_ms = making->now_ms,
+        .expires_at_ms = making->now_ms + 1, // of files that are there; these are not
+    };
     struct job restored = {0};
-    if (!job_restore(catalog, job->organization_id, slice_text(job->id), arena, &restored, err))
+    if (!job_restore(catalog, &again, arena, &restored, err))
         return err->kind == ERR_CONFLICT &&
                err_set(err, ERR_UNAVAILABLE, "expired files are being removed");
     ret_request->job = restored;

@@ -116,11 +116,17 @@ NODISCARD bool job_retry(struct catalog *catalog, const char *organization_id, s
 
 // The files of an expired SUCCEEDED job are made again from its recipe: it is pending until they
 // are there, or until it is known that they cannot be the same (then it stays expired, with a
-// reason). Again while that goes on: nothing happens. CONFLICT when it has not SUCCEEDED or files
-// of it are left.
-NODISCARD bool job_restore(struct catalog *catalog, const char *organization_id,
-                           struct slice job_id, struct arena *arena, struct job *ret_job,
-                           struct err *err);
+// reason). Files whose time is over but that are all there yet just stay until expires_at_ms. Again
+// while that goes on: nothing happens. CONFLICT when it has not SUCCEEDED, has not expired, or some
+// of its files are left.
+struct job_restore_request {
+    const char *organization_id;
+    struct slice job_id;
+    int64_t now_ms;
+    int64_t expires_at_ms;
+};
+NODISCARD bool job_restore(struct catalog *catalog, const struct job_restore_request *request,
+                           struct arena *arena, struct job *ret_job, struct err *err);
 
 // --- Reading
 

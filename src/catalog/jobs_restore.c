@@ -7,8 +7,7 @@
 #include "catalog/jobs_internal.h"
 
 struct job_restoring {
-    const char *organization_id;
-    struct slice job_id;
+    const struct job_restore_request *request;
     struct arena *arena;
     struct job *job;
 };
@@ -17,8 +16,8 @@ struct job_restoring {
 static bool job_restore_find(struct catalog *catalog, const struct job_restoring *restoring,
                              struct job *ret_job, int64_t *ret_file_count, struct err *err)
 {
-    const struct db_value values[] = {db_slice(restoring->job_id),
-                                      db_text(restoring->organization_id)};
+    const struct db_value values[] = {db_slice(restoring->request->job_id),
+                                      db_text(restoring->request->organization_id)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
     TRY(catalog_query_row(catalog,
@@ -44,6 +43,28 @@ static bool job_restore_check(const struct job *job, int64_t file_count, struct 
     return true;
 }
 
+// Until the sweep has marked the job, its files are whole.
+static bool job_restore_keep(struct catalog *catalog, const struct job_restoring *restoring,
+                             const struct job *job, struct err *err)
+{
+    const struct db_value values[] = {db_text(job->id),
+                                      db_int64(restoring->request->expires_at_ms)};
+    return db_exec(catalog->db, "UPDATE jobs SET expires_at_ms = $2 WHERE id = $1", values,
+                   ARRAY_COUNT(values), NULL, err);
+}
+
+static bool job_restore_begin(struct catalog *catalog, const struct job *job, int64_t file_count,
+                              struct err *err)
+{
+    TRY(job_restore_check(job, file_count, err));
+    ASSERT(job->recipe != NULL);
+    const struct db_value values[] = {db_text(job->id), db_int64(JOB_PRIORITY_BACKFILL)};
+    return db_exec(catalog->db,
+                   "UPDATE jobs SET state = 0, is_restoring = 1, reason = NULL, priority = $2,"
+                   " lost_count = 0, retry_at_ms = 0, first_failed_at_ms = 0 WHERE id = $1",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
+
 static bool job_restore_body(struct catalog *catalog, void *context, struct err *err)
 {
     struct job_restoring *restoring = context;
@@ -54,13 +75,12 @@ static bool job_restore_body(struct catalog *catalog, void *context, struct err 
         *restoring->job = job;
         return true;
     }
-    TRY(job_restore_check(&job, file_count, err));
-    ASSERT(job.recipe != NULL);
-    const struct db_value values[] = {db_text(job.id), db_int64(JOB_PRIORITY_BACKFILL)};
-    TRY(db_exec(catalog->db,
-                "UPDATE jobs SET state = 0, is_restoring = 1, reason = NULL, priority = $2,"
-                " lost_count = 0, retry_at_ms = 0, first_failed_at_ms = 0 WHERE id = $1",
-                values, ARRAY_COUNT(values), NULL, err));
+    const bool is_over = job.state == JOB_SUCCEEDED && !job.is_expired && job.expires_at_ms > 0 &&
+                         job.expires_at_ms <= restoring->request->now_ms;
+    if (is_over)
+        TRY(job_restore_keep(catalog, restoring, &job, err));
+    else
+        TRY(job_restore_begin(catalog, &job, file_count, err));
     const struct audit_change change = {
         .organization_id = job.organization_id,
         .action = "job.restore",
@@ -70,11 +90,12 @@ static bool job_restore_body(struct catalog *catalog, void *context, struct err 
     return job_read(catalog, job.id, restoring->arena, restoring->job, err);
 }
 
-bool job_restore(struct catalog *catalog, const char *organization_id, struct slice job_id,
+bool job_restore(struct catalog *catalog, const struct job_restore_request *request,
                  struct arena *arena, struct job *ret_job, struct err *err)
 {
+    ASSERT(request->expires_at_ms > request->now_ms);
     struct job job = {0};
-    struct job_restoring restoring = {organization_id, job_id, arena, &job};
+    struct job_restoring restoring = {request, arena, &job};
     TRY(catalog_run(catalog, job_restore_body, &restoring, err));
     *ret_job = job;
     return true;

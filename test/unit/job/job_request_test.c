@@ -178,6 +178,18 @@ static void test_a_preview_shows_rows_and_keeps_no_file(void **state)
 
 // --- Files that come again
 
+static bool restore_now(struct job_fixture *fixture, const char *job_id, struct job *ret_job)
+{
+    const int64_t now_ms = clock_wall_ms(&fixture->clock.base);
+    const struct job_restore_request request = {
+        .organization_id = fixture->organization_id,
+        .job_id = slice_text(job_id),
+        .now_ms = now_ms,
+        .expires_at_ms = now_ms + JOB_FIXTURE_EXPIRY_MS,
+    };
+    return job_restore(fixture->catalog, &request, &fixture->arena, ret_job, &fixture->err);
+}
+
 static struct job expire_hour(struct job_fixture *fixture, const char *id)
 {
     int64_t count = 0;
@@ -191,9 +203,7 @@ static struct job expire_hour(struct job_fixture *fixture, const char *id)
     assert_int_equal(count, 1);
     struct job restored = {0};
     assert_refused(fixture, // its file is there yet
-                   job_restore(fixture->catalog, fixture->organization_id, slice_text(job.id),
-                               &fixture->arena, &restored, &fixture->err),
-                   ERR_CONFLICT);
+                   restore_now(fixture, job.id, &restored), ERR_CONFLICT);
     assert_done(fixture, job_expired_files(fixture->catalog, 10, &fixture->arena, &files,
                                            &file_count, &total_count, &fixture->err));
     for (size_t i = 0; i < file_count; i++) {
@@ -218,8 +228,7 @@ static const char *export_hour(struct job_fixture *fixture)
 static struct job restore(struct job_fixture *fixture, const char *job_id)
 {
     struct job job = {0};
-    assert_done(fixture, job_restore(fixture->catalog, fixture->organization_id, slice_text(job_id),
-                                     &fixture->arena, &job, &fixture->err));
+    assert_done(fixture, restore_now(fixture, job_id, &job));
     assert_int_equal(job.state, JOB_PENDING_GENERATION);
     assert_true(job.is_restoring);
     return job;
@@ -231,10 +240,7 @@ static void test_restored_files_are_the_same(void **state)
     const char *id = export_hour(fixture);
     struct job refused = {0};
     const struct job fresh = job_fixture_last(fixture, id, HOUR);
-    assert_refused(fixture,
-                   job_restore(fixture->catalog, fixture->organization_id, slice_text(fresh.id),
-                               &fixture->arena, &refused, &fixture->err),
-                   ERR_CONFLICT);
+    assert_refused(fixture, restore_now(fixture, fresh.id, &refused), ERR_CONFLICT);
     const struct job before = expire_hour(fixture, id);
     // Rows that came since belong to the next revision, now as then.
     job_fixture_add(fixture, HOUR + 2, "late");
@@ -252,6 +258,26 @@ static void test_restored_files_are_the_same(void **state)
     assert_int_equal(after.expires_at_ms,
                      clock_wall_ms(&fixture->clock.base) + JOB_FIXTURE_EXPIRY_MS);
     assert_string_equal(job_fixture_text(fixture, after.files[0].key), "name\nkept\n");
+}
+
+// Between a job's time and the sweep that takes its files, restoring it keeps them.
+static void test_files_that_are_there_stay(void **state)
+{
+    struct job_fixture *fixture = *state;
+    const char *id = export_hour(fixture);
+    const struct job before = job_fixture_last(fixture, id, HOUR);
+    fixture->clock.now_wall_ms += JOB_FIXTURE_EXPIRY_MS + 1;
+    struct job job = {0};
+    assert_done(fixture, restore_now(fixture, before.id, &job));
+    assert_int_equal(job.state, JOB_SUCCEEDED);
+    int64_t count = 0;
+    assert_done(fixture, job_expire(fixture->catalog, clock_wall_ms(&fixture->clock.base), 10,
+                                    &count, &fixture->err));
+    assert_int_equal(count, 0);
+    const struct job after = job_fixture_last(fixture, id, HOUR);
+    assert_int_equal(after.file_count, 1);
+    assert_string_equal(after.files[0].sha256, before.files[0].sha256);
+    assert_true(after.expires_at_ms > before.expires_at_ms);
 }
 
 static void test_restored_after_deactivation(void **state)
@@ -349,6 +375,7 @@ int main(void)
         job_fixture_test(test_limit_and_rows_per_file_are_exact),
         job_fixture_test(test_a_preview_shows_rows_and_keeps_no_file),
         job_fixture_test(test_restored_files_are_the_same),
+        job_fixture_test(test_files_that_are_there_stay),
         job_fixture_test(test_restored_after_deactivation),
         job_fixture_test(test_events_past_retention_are_not_restored),
         job_fixture_test(test_other_bytes_are_not_restored),
