@@ -44,12 +44,9 @@ static void api_write_bad_fields(struct json_text *json, int status,
     json_text_key(json, "errors");
     json_text_open(json, '[');
     for (size_t i = 0; i < bad_fields->count; i++) {
-        struct buf message;
-        buf_init(&message, 1024);
-        buf_append_text(&message, bad_fields->names[i]);
-        buf_append_text(&message, " field is not available for exports");
-        api_write_error_item(json, status, buf_text(&message));
-        buf_clear(&message);
+        struct err fact;
+        (void)schema_set_unavailable(&fact, slice_text(bad_fields->names[i])); // always false
+        api_write_error_item(json, status, fact.message);
     }
     json_text_close(json, ']');
 }
