@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The audit log, for operators.
-#include "api/api_admin.h"
+#include "api/api_admin_members.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"

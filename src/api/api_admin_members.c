@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/api_admin.h"
+#include "api/api_admin_members.h"
 
 #include "api/api_reply.h"
 #include "base/number.h"
@@ -59,28 +59,19 @@ bool api_admin_nullable_text(struct api_call *call, const struct json_node *body
 bool api_admin_id(struct api_call *call, const struct json_node *body, const char *name,
                   const char **ret_id, struct err *err)
 {
-    const struct json_node *node = json_node_get(body, name);
-    char text[NUMBER_CHARS_MAX];
-    switch (json_node_kind(node)) {
-    case JSON_KIND_NULL:
-        *ret_id = NULL;
-        return true;
-    case JSON_KIND_INT64: {
-        const size_t size = number_format_int64(json_node_int64(node), text);
-        *ret_id = arena_copy_slice(call->arena, slice_of(text, size));
-        return true;
-    }
-    case JSON_KIND_TEXT:
-        if (slice_is_empty(json_node_text(node)))
-            break;
-        return api_take_text(call, node, ret_id, err);
-    case JSON_KIND_BOOL:
-    case JSON_KIND_DOUBLE:
-    case JSON_KIND_ARRAY:
-    case JSON_KIND_OBJECT:
-        break;
-    }
-    return api_refuse_type(call, "string", err);
+    struct slice id;
+    TRY(api_call_id_member(call, body, name, &id, err));
+    const bool is_given = json_node_kind(json_node_get(body, name)) != JSON_KIND_NULL;
+    if (is_given && slice_is_empty(id))
+        return api_refuse_type(call, "string", err);
+    *ret_id = is_given ? arena_copy_slice(call->arena, id) : NULL;
+    return true;
+}
+
+int64_t api_admin_user_id(const char *text)
+{
+    int64_t id = 0;
+    return number_parse_int64(slice_text(text), &id) && id > 0 ? id : 0;
 }
 
 bool api_admin_bool(struct api_call *call, const struct json_node *body, const char *name,

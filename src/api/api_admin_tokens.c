@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Calls of the operator: users and access tokens of everybody.
+// Calls of the operator: access tokens of everybody.
 #include <inttypes.h>
 
-#include "api/api_admin.h"
+#include "api/api_admin_members.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"
+#include "base/check.h"
 #include "base/civil.h"
 #include "base/mem.h"
-#include "base/number.h"
 
 #define API_OPERATOR_ONLY (TENANT_ADMIN | TENANT_OPERATOR_INGEST)
 
@@ -16,102 +16,11 @@ static const enum tenant_permission api_permissions[] = {
     TENANT_EXPORT, TENANT_INGEST, TENANT_SENSITIVE_DATA, TENANT_ADMIN, TENANT_OPERATOR_INGEST,
 };
 
-#define API_PERMISSION_COUNT (sizeof api_permissions / sizeof api_permissions[0])
-
-// --- Users
-
-static void api_write_user(struct json_text *json, const struct tenant_user *user)
-{
-    json_text_open(json, '{');
-    json_text_member_int64(json, "user_id", user->id);
-    json_text_member_text(json, "organization_id", user->organization_id);
-    json_text_member_text(json, "name", user->name);
-    json_text_member_text(json, "email", user->email);
-    json_text_member_bool(json, "disabled", user->disabled_at_ms != 0);
-    api_write_time(json, "created_at", user->created_at_ms);
-    if (user->disabled_at_ms != 0)
-        api_write_time(json, "disabled_at", user->disabled_at_ms);
-    json_text_close(json, '}');
-}
-
-bool api_admin_user_list(struct api_call *call, struct err *err)
-{
-    const char *organization_id = NULL;
-    struct tenant_user *users = NULL;
-    size_t count = 0;
-    struct api_page page;
-    TRY(api_admin_organization_query(call, &organization_id, err));
-    TRY(api_page_open(call, API_PAGE_ASCENDING, &page, err));
-    TRY(tenant_list_users(call->catalog, organization_id, call->arena, &users, &count, err));
-    json_text_open(&call->json, '[');
-    for (size_t i = 0; i < count && !api_page_is_over(&page); i++) {
-        if (api_page_takes(&page, (struct api_place){users[i].id, NULL}))
-            api_write_user(&call->json, &users[i]);
-    }
-    json_text_close(&call->json, ']');
-    api_page_close(&page);
-    return true;
-}
-
-// 0, which no user has, for what is no number.
-static int64_t api_user_id_of(const char *text)
-{
-    int64_t id = 0;
-    return number_parse_int64(slice_text(text), &id) && id > 0 ? id : 0;
-}
-
-bool api_admin_user_replay(struct api_call *call, const char *id, struct err *err)
-{
-    struct tenant_user user;
-    TRY(tenant_get_user(call->catalog, api_user_id_of(id), call->arena, &user, err));
-    api_write_user(&call->json, &user);
-    return true;
-}
-
-bool api_admin_user_get(struct api_call *call, struct err *err)
-{
-    TRY(api_call_catalog(call, err));
-    return api_admin_user_replay(call, api_call_param(call, 0), err);
-}
-
-bool api_admin_user_create(struct api_call *call, struct err *err)
-{
-    const struct json_node *body = NULL;
-    bool has_email = false;
-    struct tenant_user_request request = {0};
-    struct tenant_user user = {0};
-    TRY(api_call_object(call, &body, err));
-    TRY(api_admin_id(call, body, "organization_id", &request.organization_id, err));
-    TRY(api_admin_text(call, body, "name", &request.name, err));
-    TRY(api_admin_nullable_text(call, body, "email", &has_email, &request.email, err));
-    TRY(api_admin_check_organization(call, request.organization_id, err));
-    TRY(tenant_create_user(call->catalog, &request, call->now_ms, call->arena, &user, err));
-    api_write_user(&call->json, &user);
-    return true;
-}
-
-bool api_admin_user_update(struct api_call *call, struct err *err)
-{
-    const struct json_node *body = NULL;
-    struct tenant_user_change change = {0};
-    struct tenant_user user = {0};
-    TRY(api_call_object(call, &body, err));
-    TRY(api_admin_changed_text(call, body, "name", &change.name, err));
-    TRY(api_admin_nullable_text(call, body, "email", &change.has_email, &change.email, err));
-    TRY(api_admin_bool(call, body, "disabled", &change.has_disabled, &change.is_disabled, err));
-    TRY(tenant_update_user(call->catalog, api_user_id_of(api_call_param(call, 0)), &change,
-                           call->now_ms, call->arena, &user, err));
-    api_write_user(&call->json, &user);
-    return true;
-}
-
-// --- Tokens
-
 static void api_write_permissions(struct json_text *json, unsigned permissions)
 {
     json_text_key(json, "permissions");
     json_text_open(json, '[');
-    for (size_t i = 0; i < API_PERMISSION_COUNT; i++) {
+    for (size_t i = 0; i < ARRAY_COUNT(api_permissions); i++) {
         if ((permissions & api_permissions[i]) != 0)
             json_text_string(json, slice_text(tenant_permission_name(api_permissions[i])));
     }
@@ -261,7 +170,7 @@ static bool api_take_user(struct api_call *call, const struct json_node *body, i
     TRY(api_admin_id(call, body, "user_id", &text, err));
     if (text == NULL)
         return true;
-    const int64_t id = api_user_id_of(text);
+    const int64_t id = api_admin_user_id(text);
     if (id == 0)
         return api_refuse(call, err, 404, "User not found");
     *ret_id = id;

@@ -3,6 +3,7 @@
 #include "api/api_internal.h"
 #include "api/api_reply.h"
 #include "base/check.h"
+#include "base/number.h"
 
 #define API_FIELDS_MAX ((size_t)1000) // of one object of a body
 
@@ -58,6 +59,31 @@ bool api_call_text_member(struct api_call *call, const struct json_node *object,
         return api_refuse(call, err, 400, "Invalid type: string expected");
     *ret_text = json_node_text(node);
     return true;
+}
+
+bool api_call_id_member(struct api_call *call, const struct json_node *object, const char *name,
+                        struct slice *ret_id, struct err *err)
+{
+    const struct json_node *node = json_node_get(object, name);
+    switch (json_node_kind(node)) {
+    case JSON_KIND_NULL:
+        *ret_id = slice_of(NULL, 0);
+        return true;
+    case JSON_KIND_TEXT:
+        *ret_id = json_node_text(node);
+        return true;
+    case JSON_KIND_INT64: {
+        char *text = arena_alloc(call->arena, NUMBER_CHARS_MAX + 1);
+        *ret_id = slice_of(text, number_format_int64(json_node_int64(node), text));
+        return true;
+    }
+    case JSON_KIND_BOOL:
+    case JSON_KIND_DOUBLE:
+    case JSON_KIND_ARRAY:
+    case JSON_KIND_OBJECT:
+        break;
+    }
+    return api_refuse(call, err, 400, "Invalid type: string expected");
 }
 
 static bool api_has_control(struct slice text)

@@ -104,6 +104,10 @@ NODISCARD bool api_call_object(struct api_call *call, const struct json_node **r
 // "Invalid type: string expected".
 NODISCARD bool api_call_text_member(struct api_call *call, const struct json_node *object,
                                     const char *name, struct slice *ret_text, struct err *err);
+// An id of an object, which clients send as a text or as an integer. Empty when absent, null or an
+// empty text. "Invalid type: string expected".
+NODISCARD bool api_call_id_member(struct api_call *call, const struct json_node *object,
+                                  const char *name, struct slice *ret_id, struct err *err);
 // http(s)://HOST[:PORT] for URLs in replies: the first configured one, else as the client called
 // us.
 const char *api_base_url(const struct api_call *call);

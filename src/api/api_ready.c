@@ -2,7 +2,6 @@
 // POST /v2/data/ready: whether an export of an hour would have all its events. It would when the
 // hour's grace is over and everything that is acknowledged by now can be read; what comes later is
 // late and would not be waited for by anybody.
-#include <inttypes.h>
 #include <stdlib.h>
 #include <strings.h>
 
@@ -46,22 +45,10 @@ static bool api_ready_meta_type(struct api_call *call, const struct json_node *b
 // A text or a number; clients name it here, in the query, or in both.
 static bool api_ready_app(struct api_call *call, const struct json_node *body, struct err *err)
 {
-    const struct json_node *node = json_node_get(body, "app_id");
-    struct slice app_id = json_node_text(node);
-    switch (json_node_kind(node)) {
-    case JSON_KIND_NULL:
-        return call->is_scoped || api_refuse(call, err, 400, "Missing required field: app_id");
-    case JSON_KIND_INT64:
-        app_id = slice_text(arena_format(call->arena, "%" PRId64, json_node_int64(node)));
-        break;
-    case JSON_KIND_TEXT:
-        break;
-    case JSON_KIND_BOOL:
-    case JSON_KIND_DOUBLE:
-    case JSON_KIND_ARRAY:
-    case JSON_KIND_OBJECT:
-        return api_refuse(call, err, 400, "Invalid type: string expected");
-    }
+    struct slice app_id;
+    TRY(api_call_id_member(call, body, "app_id", &app_id, err));
+    if (call->is_scoped && json_node_kind(json_node_get(body, "app_id")) == JSON_KIND_NULL)
+        return true;
     if (slice_is_empty(app_id))
         return api_refuse(call, err, 400, "Missing required field: app_id");
     if (call->is_scoped && call->app_id != NULL && !slice_equal_text(app_id, call->app_id))

@@ -125,7 +125,7 @@ const struct api_route api_routes[] = {
      EXPORT, SCOPE, NULL, "Makes the next revision of a failed job", .id = "retryJob",
      .reply = "NativeJob", .statuses = "409"},
     {"POST", "/v1/jobs/{job_id}/restore", api_native_job_restore, API_ACCESS_NATIVE,
-     API_MODE_DEFERRED, EXPORT, "app_id", NULL, "Makes the expired files of a job again",
+     API_MODE_DEFERRED, EXPORT, SCOPE, NULL, "Makes the expired files of a job again",
      .id = "restoreJob", .reply = "NativeJob", .statuses = "409"},
 
     // --- Operators

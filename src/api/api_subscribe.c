@@ -5,33 +5,6 @@
 #include "api/api_reply.h"
 #include "api/api_report.h"
 #include "api/api_subscriptions.h"
-#include "base/number.h"
-
-// An id of the body, as a text or a number; empty when absent.
-static bool api_id_member(struct api_call *call, const struct json_node *body, const char *name,
-                          struct slice *ret_id, struct err *err)
-{
-    const struct json_node *node = json_node_get(body, name);
-    switch (json_node_kind(node)) {
-    case JSON_KIND_NULL:
-        *ret_id = slice_of(NULL, 0);
-        return true;
-    case JSON_KIND_TEXT:
-        *ret_id = json_node_text(node);
-        return true;
-    case JSON_KIND_INT64: {
-        char *text = arena_alloc(call->arena, NUMBER_CHARS_MAX + 1);
-        *ret_id = slice_of(text, number_format_int64(json_node_int64(node), text));
-        return true;
-    }
-    case JSON_KIND_BOOL:
-    case JSON_KIND_DOUBLE:
-    case JSON_KIND_ARRAY:
-    case JSON_KIND_OBJECT:
-        break;
-    }
-    return api_refuse(call, err, 400, "Invalid type: string expected");
-}
 
 // Where the query names neither app nor organization, the body may.
 static bool api_find_subscriber(struct api_call *call, const struct json_node *body,
@@ -41,8 +14,8 @@ static bool api_find_subscriber(struct api_call *call, const struct json_node *b
         return true;
     struct slice app_id;
     struct slice organization_id;
-    TRY(api_id_member(call, body, "app_id", &app_id, err));
-    TRY(api_id_member(call, body, "organization_id", &organization_id, err));
+    TRY(api_call_id_member(call, body, "app_id", &app_id, err));
+    TRY(api_call_id_member(call, body, "organization_id", &organization_id, err));
     return api_scope_to(call, app_id, organization_id, err);
 }
 

@@ -18,6 +18,8 @@ NODISCARD bool api_admin_nullable_text(struct api_call *call, const struct json_
 // An id: a text, or an integer (of any size that int64 has). NULL when absent or null.
 NODISCARD bool api_admin_id(struct api_call *call, const struct json_node *body, const char *name,
                             const char **ret_id, struct err *err);
+// The number of a user, as text; 0, which no user has, for what is no number.
+int64_t api_admin_user_id(const char *text);
 // *ret_is_given false, and *ret_value as it was, when it is absent.
 NODISCARD bool api_admin_bool(struct api_call *call, const struct json_node *body, const char *name,
                               bool *ret_is_given, bool *ret_value, struct err *err);
