@@ -337,7 +337,7 @@ static void api_error_body(int status, const char *message, struct arena *arena,
     (void)context;
     struct buf body;
     buf_init(&body, 4096);
-    api_write_error(&body, status, message, NULL, NULL);
+    api_write_error(&body, status, message, NULL);
     const struct slice bytes = buf_slice(&body);
     *ret_body = slice_of(arena_copy_slice(arena, bytes), bytes.size_bytes);
     buf_clear(&body);

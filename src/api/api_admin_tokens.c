@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "api/api_admin_members.h"
+#include "api/api_handlers.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"

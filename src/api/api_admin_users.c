@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls of the operator: users of everybody.
 #include "api/api_admin_members.h"
+#include "api/api_handlers.h"
 #include "api/api_page.h"
 #include "api/api_write.h"
 

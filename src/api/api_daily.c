@@ -5,7 +5,7 @@
 //
 //   key and secret -> day -> lake sealed up to now -> topics with events -> one request each
 //   -> all of them final -> reply
-#include "api/api_exports.h"
+#include "api/api_handlers.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"
 #include "base/check.h"

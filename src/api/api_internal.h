@@ -52,6 +52,12 @@ struct api {
     int64_t started_at_ms;
 };
 
+// All that is wrong with a body, in the order in which it was found.
+struct api_faults {
+    const char *const *messages;
+    size_t count;
+};
+
 // One request from head to ended. Lives in the request's arena.
 struct api_call {
     struct api *api;
@@ -79,16 +85,15 @@ struct api_call {
     struct buf reply;
     struct json_text json; // writes into reply
     const char *content_type;
-    const char *link;      // to the next page, for the Link header; or NULL
-    const char *etag;      // of the thing that the reply shows, or NULL
-    int64_t retry_after_s; // for the Retry-After header; 0: what the status has
-    bool has_budget;       // its share of the rate limits was taken
-    bool is_cross_origin;  // from an origin that is allowed
-    int refusal_status;    // what a failure is answered with; 0: by its kind
-    const struct report_bad_fields *bad_fields; // more errors of a 400
-    const struct api_faults *faults;            // same
-    const char *failure;                        // of a 5xx, for the log; NULL: none
-    bool is_alarm;                              // somebody must act: stored bytes are damaged
+    const char *link;                // to the next page, for the Link header; or NULL
+    const char *etag;                // of the thing that the reply shows, or NULL
+    int64_t retry_after_s;           // for the Retry-After header; 0: what the status has
+    bool has_budget;                 // its share of the rate limits was taken
+    bool is_cross_origin;            // from an origin that is allowed
+    int refusal_status;              // what a failure is answered with; 0: by its kind
+    const struct api_faults *faults; // of a 400, or NULL
+    const char *failure;             // of a 5xx, for the log; NULL: none
+    bool is_alarm;                   // somebody must act: stored bytes are damaged
 };
 
 // A catalog handle for the thread that runs the call, taken from the pool at first need.
@@ -123,59 +128,6 @@ struct subscription_scope api_call_scope(const struct api_call *call);
 
 // Tells the other processes that the catalog has work for them.
 void api_call_changed(const struct api_call *call);
-
-// --- Handlers: they stage a 200 in call->json, or fail.
-
-bool api_subscribe(struct api_call *call, struct err *err);
-bool api_subscribe_replay(struct api_call *call, const char *subscription_id, struct err *err);
-bool api_subscription_get(struct api_call *call, struct err *err);
-bool api_subscription_delete(struct api_call *call, struct err *err);
-bool api_subscription_list(struct api_call *call, struct err *err);
-bool api_subscription_external_id(struct api_call *call, struct err *err);
-bool api_subscription_edit(struct api_call *call, struct err *err);
-bool api_subscription_pause(struct api_call *call, struct err *err);
-bool api_subscription_resume(struct api_call *call, struct err *err);
-bool api_subscription_versions(struct api_call *call, struct err *err);
-bool api_subscription_backfill(struct api_call *call, struct err *err);
-bool api_job_list(struct api_call *call, struct err *err);
-bool api_job_get(struct api_call *call, struct err *err);
-bool api_native_job_get(struct api_call *call, struct err *err);
-bool api_native_job_manifest(struct api_call *call, struct err *err);
-bool api_native_job_retry(struct api_call *call, struct err *err);
-bool api_native_job_restore(struct api_call *call, struct err *err);
-bool api_ledger_windows(struct api_call *call, struct err *err);
-bool api_ledger_gaps(struct api_call *call, struct err *err);
-bool api_topic_list(struct api_call *call, struct err *err);
-bool api_topic_get(struct api_call *call, struct err *err);
-bool api_topic_declare(struct api_call *call, struct err *err);
-bool api_admin_organization_list(struct api_call *call, struct err *err);
-bool api_admin_organization_create(struct api_call *call, struct err *err);
-bool api_admin_organization_get(struct api_call *call, struct err *err);
-bool api_admin_organization_update(struct api_call *call, struct err *err);
-bool api_admin_app_list(struct api_call *call, struct err *err);
-bool api_admin_app_create(struct api_call *call, struct err *err);
-bool api_admin_app_get(struct api_call *call, struct err *err);
-bool api_admin_app_update(struct api_call *call, struct err *err);
-bool api_admin_app_delete(struct api_call *call, struct err *err);
-bool api_admin_app_rotate(struct api_call *call, struct err *err);
-bool api_admin_user_list(struct api_call *call, struct err *err);
-bool api_admin_user_create(struct api_call *call, struct err *err);
-bool api_admin_user_get(struct api_call *call, struct err *err);
-bool api_admin_user_update(struct api_call *call, struct err *err);
-bool api_admin_token_list(struct api_call *call, struct err *err);
-bool api_admin_token_create(struct api_call *call, struct err *err);
-bool api_admin_token_get(struct api_call *call, struct err *err);
-bool api_admin_token_rotate(struct api_call *call, struct err *err);
-bool api_admin_token_revoke(struct api_call *call, struct err *err);
-bool api_admin_organization_replay(struct api_call *call, const char *id, struct err *err);
-bool api_admin_app_replay(struct api_call *call, const char *id, struct err *err);
-bool api_admin_user_replay(struct api_call *call, const char *id, struct err *err);
-bool api_admin_token_replay(struct api_call *call, const char *id, struct err *err);
-bool api_admin_audit_list(struct api_call *call, struct err *err);
-bool api_healthz(struct api_call *call, struct err *err);
-bool api_readyz(struct api_call *call, struct err *err);
-bool api_metrics(struct api_call *call, struct err *err);
-bool api_openapi(struct api_call *call, struct err *err);
 
 // --- Ingest streams its body, so it has a part in each step (api_ingest.c).
 

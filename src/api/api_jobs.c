@@ -2,6 +2,7 @@
 // Calls about jobs. The Branch surface asks below a subscription, the native one by job id alone.
 #include <inttypes.h>
 
+#include "api/api_handlers.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"

@@ -2,6 +2,7 @@
 // The ledger: every window that a subscription has had since it is active, computed and never taken
 // from the jobs that happen to exist (catalog/subscription_windows.h), with what became of it. A
 // window without a job is thereby seen.
+#include "api/api_handlers.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // /openapi.json, printed from the route table and the tables of shapes: what is served is what is
 // described.
+#include "api/api_handlers.h"
 #include "api/api_openapi_operation.h"
 #include "api/api_reply.h"
 #include "api/api_shapes.h"

@@ -2,7 +2,7 @@
 // POST /v1/subscriptions/preview: what a subscription would have delivered for the last window. A
 // priority job counts and measures, and the connection waits for it; nothing is left that a client
 // could see.
-#include "api/api_exports.h"
+#include "api/api_handlers.h"
 #include "api/api_reply.h"
 #include "api/api_report.h"
 #include "api/api_write.h"

@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "api/api_auth.h"
-#include "api/api_exports.h"
+#include "api/api_handlers.h"
 #include "api/api_reply.h"
 #include "base/check.h"
 #include "catalog/segment_retention.h"

@@ -38,19 +38,6 @@ static void api_write_error_item(struct json_text *json, int status, const char 
     json_text_close(json, '}');
 }
 
-static void api_write_bad_fields(struct json_text *json, int status,
-                                 const struct report_bad_fields *bad_fields)
-{
-    json_text_key(json, "errors");
-    json_text_open(json, '[');
-    for (size_t i = 0; i < bad_fields->count; i++) {
-        struct err fact;
-        (void)schema_set_unavailable(&fact, slice_text(bad_fields->names[i])); // always false
-        api_write_error_item(json, status, fact.message);
-    }
-    json_text_close(json, ']');
-}
-
 static void api_write_faults(struct json_text *json, int status, const struct api_faults *faults)
 {
     json_text_key(json, "errors");
@@ -61,7 +48,7 @@ static void api_write_faults(struct json_text *json, int status, const struct ap
 }
 
 void api_write_error(struct buf *destination, int status, const char *message,
-                     const struct report_bad_fields *bad_fields, const struct api_faults *faults)
+                     const struct api_faults *faults)
 {
     struct json_text json;
     json_text_init(&json, destination);
@@ -72,9 +59,7 @@ void api_write_error(struct buf *destination, int status, const char *message,
     api_write_text(&json, message);
     json_text_member_int64(&json, "code", status);
     json_text_close(&json, '}');
-    if (bad_fields != NULL && bad_fields->count > 0)
-        api_write_bad_fields(&json, status, bad_fields);
-    else if (faults != NULL && faults->count > 0)
+    if (faults != NULL && faults->count > 0)
         api_write_faults(&json, status, faults);
     json_text_close(&json, '}');
 }
@@ -168,7 +153,7 @@ void api_stage_error(struct api_call *call, int status, const char *message)
     if (status == 429)
         api_write_limited(call, message);
     else
-        api_write_error(&call->reply, status, message, call->bad_fields, call->faults);
+        api_write_error(&call->reply, status, message, call->faults);
 }
 
 void api_stage_failure(struct api_call *call, const struct err *err)

@@ -8,10 +8,9 @@
 #define API_TEXT_INTERNAL                                                                          \
     "Our product is failing to serve your request at this moment. Please try again later."
 
-// {"error":{"message":...,"code":...}}, and with bad_fields or faults (may be NULL) an "errors"
-// array of them.
+// {"error":{"message":...,"code":...}}, and with faults (may be NULL) an "errors" array of them.
 void api_write_error(struct buf *destination, int status, const char *message,
-                     const struct report_bad_fields *bad_fields, const struct api_faults *faults);
+                     const struct api_faults *faults);
 
 // Sets *err and the status that the call will be answered with; returns false.
 bool api_refuse(struct api_call *call, struct err *err, int status, const char *format, ...)

@@ -63,14 +63,28 @@ static bool api_check_permissions(struct api_call *call, const struct report *re
     return true;
 }
 
+static const struct api_faults *api_faults_of(struct api_call *call,
+                                              const struct report_bad_fields *bad_fields)
+{
+    struct api_faults *faults = arena_alloc(call->arena, sizeof *faults);
+    const char **messages = arena_alloc_array(call->arena, bad_fields->count, sizeof *messages);
+    for (size_t i = 0; i < bad_fields->count; i++) {
+        struct err fact;
+        (void)schema_set_unavailable(&fact, slice_text(bad_fields->names[i])); // always false
+        messages[i] = arena_copy_text(call->arena, fact.message);
+    }
+    *faults = (struct api_faults){messages, bad_fields->count};
+    return faults;
+}
+
 static bool api_check_report(struct api_call *call, struct report *report,
                              const struct schema *schema, struct err *err)
 {
-    struct report_bad_fields *bad_fields = arena_alloc(call->arena, sizeof *bad_fields);
-    if (report_check(report, schema, call->arena, bad_fields, err))
+    struct report_bad_fields bad_fields = {0};
+    if (report_check(report, schema, call->arena, &bad_fields, err))
         return api_check_permissions(call, report, schema, err);
-    if (bad_fields->count > 0)
-        call->bad_fields = bad_fields;
+    if (bad_fields.count > 0)
+        call->faults = api_faults_of(call, &bad_fields);
     return false;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every call of the server. Literal segments stand before parameters in the same place, since the
 // first row that fits wins.
-#include "api/api_exports.h"
+#include "api/api_handlers.h"
 #include "api/api_internal.h"
 #include "base/check.h"
 
@@ -41,10 +41,11 @@ const struct api_route api_routes[] = {
      API_ACCESS_BRANCH, API_MODE_INLINE, EXPORT, SCOPE, NULL, "One export job",
      .id = "getExportJob", .reply = "Job"},
 
-    {"POST", "/v2/logs", api_logs_create, API_ACCESS_SUBSCRIBE, API_MODE_DEFERRED, EXPORT, SCOPE,
+    {"POST", "/v2/logs", api_custom_create, API_ACCESS_SUBSCRIBE, API_MODE_DEFERRED, EXPORT, SCOPE,
      "CustomExportRequest", "Exports rows of any time once", .id = "buildExportRequest",
-     .reply = "CustomExportCreated", .replay = api_logs_replay, .budget = API_BUDGET_EXPORT_CREATE},
-    {"GET", "/v2/logs/{request_handle}", api_logs_status, API_ACCESS_BRANCH, API_MODE_INLINE,
+     .reply = "CustomExportCreated", .replay = api_custom_replay,
+     .budget = API_BUDGET_EXPORT_CREATE},
+    {"GET", "/v2/logs/{request_handle}", api_custom_status, API_ACCESS_BRANCH, API_MODE_INLINE,
      EXPORT, SCOPE " format", NULL, "How far a custom export is, and its files",
      .id = "getDownloadExportRequest", .reply = "CustomExport", .budget = API_BUDGET_EXPORT_STATUS},
     {"POST", "/v2/data/ready", api_data_ready, API_ACCESS_BRANCH, API_MODE_DEFERRED, EXPORT, SCOPE,

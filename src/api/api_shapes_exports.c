@@ -2,7 +2,7 @@
 // Bodies of custom exports, daily exports and previews.
 #include "api/api_shapes.h"
 
-static const struct api_member api_logs_request[] = {
+static const struct api_member api_custom_request[] = {
     {"start_date", "string", "ISO 8601; without an offset it is read in timezone"},
     {"end_date", "string", "The same; inclusive to its last unit"},
     {"report_type", "ReportType", "The topic"},
@@ -16,20 +16,20 @@ static const struct api_member api_logs_request[] = {
     {NULL, NULL, NULL},
 };
 
-static const struct api_member api_logs_created[] = {
+static const struct api_member api_custom_created[] = {
     {"handle", "uuid", NULL},
     {"request_handle", "uuid", "The same"},
     {"export_job_status_url", "url", "Where to ask how far it is"},
     {NULL, NULL, NULL},
 };
 
-static const char *api_logs_status_at(size_t index)
+static const char *api_custom_status_at(size_t index)
 {
     static const char *const names[] = {"pending", "running", "complete", "fail"};
     return index < sizeof names / sizeof names[0] ? names[index] : NULL;
 }
 
-static const struct api_member api_logs_status[] = {
+static const struct api_member api_custom_status[] = {
     {"code", "integer", "200"},
     {"status", "ExportStatus", NULL},
     {"response_url?", "url", "The first file; absent before complete and after expires_at"},
@@ -85,16 +85,16 @@ static const struct api_member api_preview[] = {
 };
 
 const struct api_shape api_shapes_exports[] = {
-    {.name = "CustomExportRequest", .doc = "What to export once", .members = api_logs_request},
+    {.name = "CustomExportRequest", .doc = "What to export once", .members = api_custom_request},
     {.name = "RowLimit",
      .doc = "From 1 on, as a number or a text",
      .schema = "{\"type\":[\"integer\",\"string\",\"null\"]}"},
     {.name = "Switch",
      .doc = "true or false, or these words as a text",
      .schema = "{\"type\":[\"boolean\",\"string\",\"null\"]}"},
-    {.name = "CustomExportCreated", .doc = "The export was begun", .members = api_logs_created},
-    {.name = "ExportStatus", .doc = "State of a custom export", .value_at = api_logs_status_at},
-    {.name = "CustomExport", .doc = "How far it is", .members = api_logs_status},
+    {.name = "CustomExportCreated", .doc = "The export was begun", .members = api_custom_created},
+    {.name = "ExportStatus", .doc = "State of a custom export", .value_at = api_custom_status_at},
+    {.name = "CustomExport", .doc = "How far it is", .members = api_custom_status},
     {.name = "WarehouseMetaType", .doc = "Kind of data", .value_at = api_warehouse_at},
     {.name = "AppId",
      .doc = "18 or 19 digits, as a text or a number",

@@ -2,6 +2,7 @@
 // Subscribing: shape -> topic -> fields and filter -> permissions -> catalog. The catalog makes the
 // subscription and its sample job in one step; this file only decides whether it may.
 #include "api/api_auth.h"
+#include "api/api_handlers.h"
 #include "api/api_reply.h"
 #include "api/api_report.h"
 #include "api/api_subscriptions.h"

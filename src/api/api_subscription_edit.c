@@ -2,6 +2,7 @@
 // Changing a subscription: edits, pauses, resumes. An edit is made of the report as it is now, so
 // the catalog takes it only if the subscription has not changed since it was read; else, unless the
 // client set a condition of its own, it is made again of the newer one.
+#include "api/api_handlers.h"
 #include "api/api_reply.h"
 #include "api/api_report.h"
 #include "api/api_subscriptions.h"

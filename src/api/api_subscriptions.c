@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Calls about existing subscriptions, of both surfaces. Edits are in api_subscription_edit.c.
 #include "api/api_subscriptions.h"
+#include "api/api_handlers.h"
 
 #include <inttypes.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a handler can leave in its call besides a reply: that it waits, and a list of faults.
+// What a handler leaves in its call in place of a reply: that it waits.
 #pragma once
 
 #include <stdbool.h>
@@ -19,12 +19,6 @@ struct api_suspension {
     size_t job_count;
     int64_t seal_seq;
     int64_t timeout_ms; // from the call's start
-};
-
-// All that is wrong with a body, in the order in which it was found.
-struct api_faults {
-    const char *const *messages;
-    size_t count;
 };
 
 // How long a client waits for its reply at most.

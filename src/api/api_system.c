@@ -5,6 +5,7 @@
 
 #include "api/api_digests.h"
 #include "api/api_executor.h"
+#include "api/api_handlers.h"
 #include "api/api_reply.h"
 #include "base/check.h"
 #include "catalog/segments.h"

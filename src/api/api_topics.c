@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Topics and their fields. Topics that Branch documents are there for everybody; the others belong
 // to the organization that declared or sent them.
+#include "api/api_handlers.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
 

@@ -70,12 +70,12 @@ static void doubtful_credentials_are_refused(void **state)
                    "Ambiguous credentials");
 }
 
-static void assert_written(int status, const char *message,
-                           const struct report_bad_fields *bad_fields, const char *expected)
+static void assert_written(int status, const char *message, const struct api_faults *faults,
+                           const char *expected)
 {
     struct buf body;
     buf_init(&body, 65536);
-    api_write_error(&body, status, message, bad_fields, NULL);
+    api_write_error(&body, status, message, faults);
     assert_string_equal(buf_text(&body), expected);
     buf_clear(&body);
 }
@@ -86,12 +86,12 @@ static void errors_have_the_documented_shape(void **state)
     assert_written(404, "Not found", NULL, "{\"error\":{\"message\":\"Not found\",\"code\":404}}");
     assert_written(400, "a \"b\"\n", NULL,
                    "{\"error\":{\"message\":\"a \\\"b\\\"\\n\",\"code\":400}}");
-    const char *const names[] = {"one", "two"};
-    const struct report_bad_fields bad_fields = {names, 2};
-    assert_written(400, "x", &bad_fields,
+    const char *const messages[] = {"one is wrong", "two is wrong"};
+    const struct api_faults faults = {messages, 2};
+    assert_written(400, "x", &faults,
                    "{\"error\":{\"message\":\"x\",\"code\":400},\"errors\":["
-                   "{\"message\":\"one field is not available for exports\",\"error_code\":400},"
-                   "{\"message\":\"two field is not available for exports\",\"error_code\":400}]}");
+                   "{\"message\":\"one is wrong\",\"error_code\":400},"
+                   "{\"message\":\"two is wrong\",\"error_code\":400}]}");
 }
 
 static void a_cut_character_is_dropped(void **state)

@@ -2,18 +2,18 @@
 // Custom exports: POST /v2/logs makes a request that is exported once, GET /v2/logs/{handle} tells
 // how far it is. Branch's documents contradict each other in the names of keys, and clients follow
 // one or the other: replies have both.
-#include "api/api_logs.h"
-#include "api/api_exports.h"
+#include "api/api_custom_body.h"
+#include "api/api_handlers.h"
 
 #include "api/api_reply.h"
 #include "api/api_write.h"
 #include "catalog/requests.h"
 
 // Clients ask once and then not for minutes: a small export is done when they ask first.
-#define API_LOGS_PATIENCE_MS INT64_C(1000)
+#define API_CUSTOM_PATIENCE_MS INT64_C(1000)
 
 // By the id that the caller named.
-static const char *api_logs_status_url(const struct api_call *call, const char *handle)
+static const char *api_custom_status_url(const struct api_call *call, const char *handle)
 {
     return call->app_id != NULL
                ? arena_format(call->arena, "%s/v2/logs/%s?app_id=%s", api_base_url(call), handle,
@@ -22,26 +22,26 @@ static const char *api_logs_status_url(const struct api_call *call, const char *
                               handle, call->identity.organization_id);
 }
 
-static void api_logs_write_handle(struct api_call *call, const char *handle)
+static void api_custom_write_handle(struct api_call *call, const char *handle)
 {
     struct json_text *json = &call->json;
     json_text_member_text(json, "handle", handle);
     json_text_member_text(json, "request_handle", handle);
-    json_text_member_text(json, "export_job_status_url", api_logs_status_url(call, handle));
+    json_text_member_text(json, "export_job_status_url", api_custom_status_url(call, handle));
 }
 
-static void api_logs_write_created(struct api_call *call, const char *handle)
+static void api_custom_write_created(struct api_call *call, const char *handle)
 {
     json_text_open(&call->json, '{');
-    api_logs_write_handle(call, handle);
+    api_custom_write_handle(call, handle);
     json_text_close(&call->json, '}');
 }
 
-bool api_logs_create(struct api_call *call, struct err *err)
+bool api_custom_create(struct api_call *call, struct err *err)
 {
-    struct api_logs_body body = {0};
+    struct api_custom_body body = {0};
     struct request request = {0};
-    TRY(api_logs_read(call, &body, err));
+    TRY(api_custom_read(call, &body, err));
     const struct request_spec spec = {
         .kind = SUBSCRIPTION_CUSTOM_EXPORT,
         .organization_id = call->identity.organization_id,
@@ -53,13 +53,13 @@ bool api_logs_create(struct api_call *call, struct err *err)
         .now_ms = call->now_ms,
     };
     TRY(request_create(call->catalog, &spec, call->arena, &request, err));
-    api_logs_write_created(call, request.id);
+    api_custom_write_created(call, request.id);
     api_call_changed(call);
     return true;
 }
 
-static bool api_logs_find(struct api_call *call, struct slice handle, struct request *ret_request,
-                          struct err *err)
+static bool api_custom_find(struct api_call *call, struct slice handle, struct request *ret_request,
+                            struct err *err)
 {
     const struct request_scope scope = {
         .kind = SUBSCRIPTION_CUSTOM_EXPORT,
@@ -71,17 +71,17 @@ static bool api_logs_find(struct api_call *call, struct slice handle, struct req
     return request_get(call->catalog, &scope, handle, call->arena, ret_request, err);
 }
 
-bool api_logs_replay(struct api_call *call, const char *handle, struct err *err)
+bool api_custom_replay(struct api_call *call, const char *handle, struct err *err)
 {
     struct request request = {0};
-    TRY(api_logs_find(call, slice_text(handle), &request, err));
-    api_logs_write_created(call, request.id);
+    TRY(api_custom_find(call, slice_text(handle), &request, err));
+    api_custom_write_created(call, request.id);
     return true;
 }
 
 // --- How far it is
 
-static const char *api_logs_status_of(const struct job *job)
+static const char *api_custom_status_of(const struct job *job)
 {
     switch (job->state) {
     case JOB_PENDING_GENERATION:
@@ -98,7 +98,7 @@ static const char *api_logs_status_of(const struct job *job)
 }
 
 // Absent before the export is complete: some clients take any value for a URL.
-static void api_logs_write_urls(struct api_call *call, const struct job *job)
+static void api_custom_write_urls(struct api_call *call, const struct job *job)
 {
     struct json_text *json = &call->json;
     const size_t count = api_job_file_count(call, job);
@@ -114,18 +114,18 @@ static void api_logs_write_urls(struct api_call *call, const struct job *job)
     json_text_close(json, ']');
 }
 
-static void api_logs_write_status(struct api_call *call, const struct request *request)
+static void api_custom_write_status(struct api_call *call, const struct request *request)
 {
     struct json_text *json = &call->json;
     const struct job *job = &request->job;
     const bool is_complete = job->state == JOB_SUCCEEDED;
     json_text_open(json, '{');
     json_text_member_int64(json, "code", 200);
-    json_text_member_text(json, "status", api_logs_status_of(job));
+    json_text_member_text(json, "status", api_custom_status_of(job));
     if (is_complete)
-        api_logs_write_urls(call, job);
+        api_custom_write_urls(call, job);
     json_text_member_int64(json, "lines_exported", is_complete ? job->row_count : 0);
-    api_logs_write_handle(call, request->id);
+    api_custom_write_handle(call, request->id);
     json_text_member_text(json, "job_id", job->id);
     if (is_complete && job->expires_at_ms > 0)
         api_write_time(json, "expires_at", job->expires_at_ms);
@@ -134,29 +134,29 @@ static void api_logs_write_status(struct api_call *call, const struct request *r
     json_text_close(json, '}');
 }
 
-static bool api_logs_resume(struct api_call *call, struct err *err)
+static bool api_custom_resume(struct api_call *call, struct err *err)
 {
     struct request request = {0};
-    TRY(api_logs_find(call, call->match.params[0], &request, err));
-    api_logs_write_status(call, &request);
+    TRY(api_custom_find(call, call->match.params[0], &request, err));
+    api_custom_write_status(call, &request);
     return true;
 }
 
-bool api_logs_status(struct api_call *call, struct err *err)
+bool api_custom_status(struct api_call *call, struct err *err)
 {
     struct request request = {0};
-    TRY(api_logs_find(call, call->match.params[0], &request, err));
+    TRY(api_custom_find(call, call->match.params[0], &request, err));
     if (request.job.state == JOB_SUCCEEDED || request.job.state == JOB_FAILED) {
-        api_logs_write_status(call, &request);
+        api_custom_write_status(call, &request);
         return true;
     }
     const char **job_ids = arena_alloc(call->arena, sizeof *job_ids);
     job_ids[0] = request.job.id;
     const struct api_suspension suspension = {
-        .resume = api_logs_resume,
+        .resume = api_custom_resume,
         .job_ids = job_ids,
         .job_count = 1,
-        .timeout_ms = API_LOGS_PATIENCE_MS,
+        .timeout_ms = API_CUSTOM_PATIENCE_MS,
     };
     return api_call_wait(call, &suspension);
 }

@@ -2,19 +2,19 @@
 #include <inttypes.h>
 
 #include "api/api_auth.h"
-#include "api/api_logs.h"
+#include "api/api_custom_body.h"
 #include "api/api_reply.h"
 #include "api/api_report.h"
 #include "base/check.h"
 #include "base/mem.h"
 #include "base/number.h"
 
-#define API_LOGS_LIMIT_DEFAULT 100 // as documented
+#define API_CUSTOM_LIMIT_DEFAULT 100 // as documented
 
-struct api_logs_reading {
+struct api_custom_reading {
     struct api_call *call;
     const struct json_node *body;
-    struct api_logs_body result;
+    struct api_custom_body result;
     const struct zone *zone;
     bool wants_files; // allow_multiple_files
     const char **messages;
@@ -22,7 +22,7 @@ struct api_logs_reading {
     size_t message_capacity;
 };
 
-static void api_logs_add_fault(struct api_logs_reading *reading, const char *message)
+static void api_custom_add_fault(struct api_custom_reading *reading, const char *message)
 {
     if (reading->message_count == reading->message_capacity) {
         const size_t capacity = reading->message_capacity * 2 + 16;
@@ -37,28 +37,26 @@ static void api_logs_add_fault(struct api_logs_reading *reading, const char *mes
 
 // What is wrong with one key does not keep the others from being read; what is wrong with this
 // server does.
-static bool api_logs_note(struct api_logs_reading *reading, bool is_done, struct err *err)
+static bool api_custom_note(struct api_custom_reading *reading, bool is_done, struct err *err)
 {
     struct api_call *call = reading->call;
     if (is_done)
         return true;
     if (err->kind != ERR_INVALID && call->refusal_status != 400)
         return false;
-    const struct report_bad_fields *bad_fields = call->bad_fields;
-    if (bad_fields == NULL)
-        api_logs_add_fault(reading, err->message);
-    for (size_t i = 0; bad_fields != NULL && i < bad_fields->count; i++)
-        api_logs_add_fault(reading,
-                           arena_format(call->arena, "%s field is not available for exports",
-                                        bad_fields->names[i]));
-    call->bad_fields = NULL;
+    const struct api_faults *faults = call->faults;
+    if (faults == NULL)
+        api_custom_add_fault(reading, err->message);
+    for (size_t i = 0; faults != NULL && i < faults->count; i++)
+        api_custom_add_fault(reading, faults->messages[i]);
+    call->faults = NULL;
     call->refusal_status = 0;
     err_clear(err);
     return true;
 }
 
-static bool api_logs_text(struct api_logs_reading *reading, const char *key, bool is_needed,
-                          struct slice *ret_text, struct err *err)
+static bool api_custom_text(struct api_custom_reading *reading, const char *key, bool is_needed,
+                            struct slice *ret_text, struct err *err)
 {
     const struct json_node *node = json_node_get(reading->body, key);
     *ret_text = slice_of(NULL, 0);
@@ -71,10 +69,10 @@ static bool api_logs_text(struct api_logs_reading *reading, const char *key, boo
 }
 
 // Dates without an offset are read in it; UTC needs no database.
-static bool api_logs_read_zone(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_read_zone(struct api_custom_reading *reading, struct err *err)
 {
     struct slice name;
-    TRY(api_logs_text(reading, "timezone", false, &name, err));
+    TRY(api_custom_text(reading, "timezone", false, &name, err));
     if (slice_is_empty(name) || slice_equal_text(name, "UTC"))
         return true;
     TRY(zone_load(ZONE_DIRECTORY, name, reading->call->arena, &reading->zone, err));
@@ -85,38 +83,38 @@ static bool api_logs_read_zone(struct api_logs_reading *reading, struct err *err
     return true;
 }
 
-static bool api_logs_read_start(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_read_start(struct api_custom_reading *reading, struct err *err)
 {
     struct slice text;
-    return api_logs_text(reading, "start_date", true, &text, err) &&
+    return api_custom_text(reading, "start_date", true, &text, err) &&
            export_dates_parse_start(text, reading->zone, &reading->result.dates.start_ms, err);
 }
 
-static bool api_logs_read_end(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_read_end(struct api_custom_reading *reading, struct err *err)
 {
     struct slice text;
-    return api_logs_text(reading, "end_date", true, &text, err) &&
+    return api_custom_text(reading, "end_date", true, &text, err) &&
            export_dates_parse_end(text, reading->zone, &reading->result.dates.end_ms, err);
 }
 
-static bool api_logs_read_dates(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_read_dates(struct api_custom_reading *reading, struct err *err)
 {
     const struct api_custom_settings *settings = &reading->call->api->config.settings.custom;
     const struct export_dates_limits limits = {settings->span_days, settings->look_back_days};
     const size_t message_count = reading->message_count;
-    TRY(api_logs_note(reading, api_logs_read_zone(reading, err), err));
-    TRY(api_logs_note(reading, api_logs_read_start(reading, err), err));
-    TRY(api_logs_note(reading, api_logs_read_end(reading, err), err));
+    TRY(api_custom_note(reading, api_custom_read_zone(reading, err), err));
+    TRY(api_custom_note(reading, api_custom_read_start(reading, err), err));
+    TRY(api_custom_note(reading, api_custom_read_end(reading, err), err));
     if (reading->message_count > message_count)
         return true;
-    return api_logs_note(reading,
-                         export_dates_check(&reading->result.dates, reading->zone, &limits,
-                                            reading->call->now_ms, err),
-                         err);
+    return api_custom_note(reading,
+                           export_dates_check(&reading->result.dates, reading->zone, &limits,
+                                              reading->call->now_ms, err),
+                           err);
 }
 
 // true, false, and their texts, which some clients send.
-static bool api_logs_read_files(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_read_files(struct api_custom_reading *reading, struct err *err)
 {
     const struct json_node *node = json_node_get(reading->body, "allow_multiple_files");
     const struct slice text = json_node_text(node);
@@ -132,7 +130,7 @@ static bool api_logs_read_files(struct api_logs_reading *reading, struct err *er
     return true;
 }
 
-static bool api_logs_read_limit(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_read_limit(struct api_custom_reading *reading, struct err *err)
 {
     const struct api_custom_settings *settings = &reading->call->api->config.settings.custom;
     struct report *report = &reading->result.report;
@@ -142,7 +140,7 @@ static bool api_logs_read_limit(struct api_logs_reading *reading, struct err *er
     }
     const struct json_node *node = json_node_get(reading->body, "limit");
     const enum json_kind kind = json_node_kind(node);
-    report->row_limit = kind == JSON_KIND_NULL ? API_LOGS_LIMIT_DEFAULT : json_node_int64(node);
+    report->row_limit = kind == JSON_KIND_NULL ? API_CUSTOM_LIMIT_DEFAULT : json_node_int64(node);
     const bool is_number = kind == JSON_KIND_NULL || kind == JSON_KIND_INT64 ||
                            number_parse_int64(json_node_text(node), &report->row_limit);
     if (!is_number || report->row_limit < 1 || report->row_limit > settings->row_limit)
@@ -150,13 +148,13 @@ static bool api_logs_read_limit(struct api_logs_reading *reading, struct err *er
     return true;
 }
 
-static bool api_logs_read_filter(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_read_filter(struct api_custom_reading *reading, struct err *err)
 {
     return filter_normalize(json_node_get(reading->body, "filter"), reading->call->arena,
                             &reading->result.report.filter_json, err);
 }
 
-static bool api_logs_read_report(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_read_report(struct api_custom_reading *reading, struct err *err)
 {
     struct report *report = &reading->result.report;
     struct arena *arena = reading->call->arena;
@@ -170,35 +168,35 @@ static bool api_logs_read_report(struct api_logs_reading *reading, struct err *e
         .destination = REPORT_BRANCH,
         .destination_json = "{\"subscription_type\":\"branch\"}",
     };
-    TRY(api_logs_note(reading, report_take_topic(topic, "report_type", arena, report, err), err));
-    TRY(api_logs_note(reading, report_take_fields(fields, "fields", arena, report, err), err));
-    TRY(api_logs_note(reading, report_take_format(body, report, err), err));
-    TRY(api_logs_note(reading, report_take_compression(body, report, err), err));
-    TRY(api_logs_note(reading, api_logs_read_files(reading, err), err));
-    TRY(api_logs_note(reading, api_logs_read_limit(reading, err), err));
-    return api_logs_note(reading, api_logs_read_filter(reading, err), err);
+    TRY(api_custom_note(reading, report_take_topic(topic, "report_type", arena, report, err), err));
+    TRY(api_custom_note(reading, report_take_fields(fields, "fields", arena, report, err), err));
+    TRY(api_custom_note(reading, report_take_format(body, report, err), err));
+    TRY(api_custom_note(reading, report_take_compression(body, report, err), err));
+    TRY(api_custom_note(reading, api_custom_read_files(reading, err), err));
+    TRY(api_custom_note(reading, api_custom_read_limit(reading, err), err));
+    return api_custom_note(reading, api_custom_read_filter(reading, err), err);
 }
 
-static bool api_logs_check_report(struct api_logs_reading *reading, struct err *err)
+static bool api_custom_check_report(struct api_custom_reading *reading, struct err *err)
 {
     struct report *report = &reading->result.report;
     struct api_call *call = reading->call;
     if (report->topic_name == NULL || report->field_count == 0)
         return true;
-    return api_logs_note(reading, api_accept_report(call, report, &reading->result.topic_id, err),
-                         err);
+    return api_custom_note(reading, api_accept_report(call, report, &reading->result.topic_id, err),
+                           err);
 }
 
-bool api_logs_read(struct api_call *call, struct api_logs_body *ret_body, struct err *err)
+bool api_custom_read(struct api_call *call, struct api_custom_body *ret_body, struct err *err)
 {
-    struct api_logs_reading reading = {.call = call};
+    struct api_custom_reading reading = {.call = call};
     TRY(api_call_object(call, &reading.body, err));
     if (!call->is_scoped) // then the body may name it
         TRY(api_scope_to(call, json_node_text(json_node_get(reading.body, "app_id")),
                          json_node_text(json_node_get(reading.body, "organization_id")), err));
-    TRY(api_logs_read_report(&reading, err));
-    TRY(api_logs_read_dates(&reading, err));
-    TRY(api_logs_check_report(&reading, err));
+    TRY(api_custom_read_report(&reading, err));
+    TRY(api_custom_read_dates(&reading, err));
+    TRY(api_custom_check_report(&reading, err));
     if (reading.message_count > 0) {
         struct api_faults *faults = arena_alloc(call->arena, sizeof *faults);
         *faults = (struct api_faults){reading.messages, reading.message_count};

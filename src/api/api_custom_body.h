@@ -5,12 +5,12 @@
 #include "api/api_internal.h"
 #include "model/export_dates.h"
 
-struct api_logs_body {
+struct api_custom_body {
     struct report report;
     struct export_dates dates;
     int64_t topic_id;
 };
 
 // 400 with call->faults.
-NODISCARD bool api_logs_read(struct api_call *call, struct api_logs_body *ret_body,
-                             struct err *err);
+NODISCARD bool api_custom_read(struct api_call *call, struct api_custom_body *ret_body,
+                               struct err *err);
