@@ -223,6 +223,17 @@ bool api_scope_to(struct api_call *call, struct slice app_id, struct slice organ
     return true;
 }
 
+bool api_scope_to_body(struct api_call *call, const struct json_node *body, struct err *err)
+{
+    if (call->is_scoped)
+        return true;
+    struct slice app_id;
+    struct slice organization_id;
+    TRY(api_call_id_member(call, body, "app_id", &app_id, err));
+    TRY(api_call_id_member(call, body, "organization_id", &organization_id, err));
+    return api_scope_to(call, app_id, organization_id, err);
+}
+
 static bool api_scope_branch(struct api_call *call, struct err *err)
 {
     struct slice app_id;

@@ -27,6 +27,11 @@ NODISCARD bool api_authenticate(struct api_call *call, struct err *err);
 NODISCARD bool api_scope_to(struct api_call *call, struct slice app_id,
                             struct slice organization_id, struct err *err);
 
+// For calls whose body may say it where the query does not: app_id and organization_id of the body,
+// as texts or integers. Nothing happens when the query has said it.
+NODISCARD bool api_scope_to_body(struct api_call *call, const struct json_node *body,
+                                 struct err *err);
+
 static inline bool api_may(const struct api_call *call, unsigned permissions)
 {
     return (call->identity.permissions & permissions) != 0;

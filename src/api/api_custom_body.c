@@ -191,9 +191,7 @@ bool api_custom_read(struct api_call *call, struct api_custom_body *ret_body, st
 {
     struct api_custom_reading reading = {.call = call};
     TRY(api_call_object(call, &reading.body, err));
-    if (!call->is_scoped) // then the body may name it
-        TRY(api_scope_to(call, json_node_text(json_node_get(reading.body, "app_id")),
-                         json_node_text(json_node_get(reading.body, "organization_id")), err));
+    TRY(api_scope_to_body(call, reading.body, err));
     TRY(api_custom_read_report(&reading, err));
     TRY(api_custom_read_dates(&reading, err));
     TRY(api_custom_check_report(&reading, err));

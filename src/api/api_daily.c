@@ -75,9 +75,10 @@ static bool api_daily_authenticate(struct api_call *call, const struct json_node
                                    struct err *err)
 {
     struct tenant_app app = {0};
+    struct slice wanted_id;
     const struct slice secret = api_daily_member(body, "branch_secret");
-    const struct slice wanted_id = api_daily_member(body, "app_id");
-    if (!api_daily_query_is_clean(call))
+    if (!api_daily_query_is_clean(call) ||
+        !api_call_id_member(call, body, "app_id", &wanted_id, err))
         return api_daily_refuse(call, err);
     TRY(api_call_catalog(call, err));
     if (!tenant_verify_branch(call->catalog, api_daily_member(body, "branch_key"), secret,

@@ -7,19 +7,6 @@
 #include "api/api_report.h"
 #include "api/api_subscriptions.h"
 
-// Where the query names neither app nor organization, the body may.
-static bool api_find_subscriber(struct api_call *call, const struct json_node *body,
-                                struct err *err)
-{
-    if (call->is_scoped)
-        return true;
-    struct slice app_id;
-    struct slice organization_id;
-    TRY(api_call_id_member(call, body, "app_id", &app_id, err));
-    TRY(api_call_id_member(call, body, "organization_id", &organization_id, err));
-    return api_scope_to(call, app_id, organization_id, err);
-}
-
 static const char *api_subscribed_description(enum subscription_status status)
 {
     switch (status) {
@@ -58,7 +45,7 @@ bool api_subscribe(struct api_call *call, struct err *err)
     int64_t topic_id = 0;
     int64_t limit = 0;
     TRY(api_call_object(call, &body, err));
-    TRY(api_find_subscriber(call, body, err));
+    TRY(api_scope_to_body(call, body, err));
     TRY(report_parse(body, call->arena, &report, err));
     TRY(api_accept_report(call, &report, &topic_id, err));
     TRY(tenant_subscription_limit(call->catalog, call->identity.organization_id,

@@ -166,6 +166,9 @@ describe("custom exports", () => {
     const none = await askExport(api, minimal, { token: null });
     assert.deepEqual([none.status, none.json.error.message], [401, "Auth Client didn't return anything for the user id: 0."]);
     assert.equal((await askExport(api, minimal, { scope: "" })).status, 400);
+    const numbered = JSON.stringify({ ...minimal, app_id: 0 }).replace('"app_id":0', `"app_id":${api.appId}`);
+    assert.equal((await askExport(api, numbered, { scope: "" })).status, 200, "the body may say it, as a number too");
+    assert.equal((await askExport(api, { ...minimal, app_id: true }, { scope: "" })).json.error.message, "Invalid type: string expected");
     const { handle } = (await askExport(api, minimal)).json;
     assert.equal((await exportStatus(api, handle, { token: null })).json.error.message, "Authentication failed !");
     const strange = await exportStatus(other, handle);

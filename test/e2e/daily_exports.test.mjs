@@ -89,7 +89,7 @@ describe("daily exports", () => {
     const { branch_key, branch_secret } = server.account;
     for (const body of [{ branch_secret: "secret_live_x" }, { branch_secret: "" }, { branch_secret: undefined }, { branch_secret: 7 }, { branch_key: "key_live_x" },
       { branch_key: undefined }, { branch_key: "" }, { branch_secret: branch_key }, { branch_key: branch_secret }, { ...keysOf(other.app), branch_secret },
-      { app_id: other.appId }, { app_id: "1" }]) {
+      { app_id: other.appId }, { app_id: "1" }, { app_id: 1 }, { app_id: true }]) {
       const reply = await ask(api, server.account, body);
       assert.deepEqual([reply.status, reply.json], [400, denied], JSON.stringify(body));
     }
