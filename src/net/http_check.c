@@ -254,7 +254,10 @@ static bool http_check_framing(const struct http_head *head, struct http_framing
             continue;
         if (!http_name_equal(head->fields[i].value, "100-continue"))
             return http_refuse(ret_refusal, 417, "Expectation failed", HTTP_CLOSES);
-        framing.expects_continue = !head->is_version_1_0;
+        // Without a body there is nothing to continue with (RFC 9110, 10.1.1); and the library,
+        // which would ask for it all the same, takes what comes behind the head for a body then.
+        framing.expects_continue = !head->is_version_1_0 &&
+                                   (framing.is_chunked || framing.length_bytes > 0);
     }
     *ret_framing = framing;
     return true;

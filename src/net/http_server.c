@@ -209,7 +209,7 @@ static enum MHD_Result http_answer_head(struct http_request *request)
         http_request_refuse(request, refusal);
     request->step = HTTP_STEP_BODY;
     const bool has_body = framing->is_chunked || framing->length_bytes > 0;
-    if (request->has_reply && (request->closes || has_body || framing->expects_continue)) {
+    if (request->has_reply && (request->closes || has_body)) {
         http_close_after(request); // the library does, after a reply this early
         return http_queue_reply(request);
     }

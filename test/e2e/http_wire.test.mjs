@@ -256,6 +256,17 @@ describe("pipelining", () => {
     wire.close();
   });
 
+  test("100-continue is not asked of a request without a body, and takes nothing from the next", async () => {
+    const wire = await Wire.connect(server.base);
+    const expect = "Expect: 100-continue\r\n";
+    wire.send(fill(head("GET /healthz", expect) + head("GET /healthz", `${expect}Content-Length: 0\r\n`) + head("GET /nowhere", expect) +
+      head("GET /readyz")));
+    const statuses = [];
+    for (let i = 0; i < 4; i++) statuses.push((await wire.reply())?.status);
+    assert.deepEqual(statuses, [200, 200, 404, 200]);
+    wire.close();
+  });
+
   test("B110: behind an error nothing is executed, before it all is", async () => {
     for (const bad of ["GET /healthz HTTP/1.1\r\nContent-Length : 5\r\n\r\n", chunked("x"), chunked(`1c\r\n${event}x`), "GET / HTTP/1.1\n"]) {
       const wire = await Wire.connect(server.base);

@@ -133,6 +133,23 @@ static void test_framing_of_sound_heads(void **state)
     assert_false(framing.expects_continue);
 }
 
+static void test_nothing_continues_without_a_body(void **state)
+{
+    (void)state;
+    static const struct head_row rows[] = {
+        {.method = "GET", .fields = {HOST, FIELD("Expect", "100-continue")}},
+        {.method = "POST",
+         .fields = {HOST, FIELD("Expect", "100-continue"), FIELD("Content-Length", "0")}},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct http_head head = head_of(&rows[i]);
+        struct http_framing framing;
+        struct http_refusal refusal;
+        assert_true(http_check_head(&head, &framing, &refusal));
+        assert_false(framing.expects_continue);
+    }
+}
+
 static void test_old_version_needs_no_host_and_knows_no_chunks(void **state)
 {
     (void)state;
@@ -318,6 +335,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heads),
         cmocka_unit_test(test_framing_of_sound_heads),
+        cmocka_unit_test(test_nothing_continues_without_a_body),
         cmocka_unit_test(test_old_version_needs_no_host_and_knows_no_chunks),
         cmocka_unit_test(test_request_lines),
         cmocka_unit_test(test_field_lines),
