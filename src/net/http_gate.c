@@ -74,11 +74,6 @@ bool http_gate_is_in_head(const struct http_gate *gate)
     return gate->place == HTTP_GATE_HEAD || gate->place == HTTP_GATE_EMPTY_LINE;
 }
 
-bool http_gate_is_amid(const struct http_gate *gate)
-{
-    return gate->place != HTTP_GATE_BETWEEN && gate->place != HTTP_GATE_SHUT;
-}
-
 struct http_refusal http_gate_body_refusal(const struct http_gate *gate, uint64_t message_number)
 {
     return message_number == gate->message_count ? gate->body_refusal : (struct http_refusal){0};

@@ -106,8 +106,6 @@ size_t http_gate_take_ending(struct http_gate *gate, uint8_t *to, size_t room_by
 bool http_gate_is_shut(const struct http_gate *gate);
 // A head has begun to come.
 bool http_gate_is_in_head(const struct http_gate *gate);
-// Some of a message has come, and some is missing.
-bool http_gate_is_amid(const struct http_gate *gate);
 
 // The oldest message that was not taken yet, NULL: none. The caller's from then on.
 struct http_message *http_gate_take_message(struct http_gate *gate);

@@ -2,7 +2,8 @@
 // The library polls edge-triggered: after a read that gave fewer bytes than there was room for, it
 // takes the socket for empty and waits until more comes. (With TLS: after GNUTLS_E_AGAIN.) So a
 // read through the gate may only be short when the socket is empty, although the gate holds bytes
-// back and drops some.
+// back and drops some. Nor does it tell twice of the end of a connection, which may come together
+// with the last bytes: so a read always goes on until the socket is empty.
 #include "net/http_intake.h"
 
 #include <errno.h>
@@ -118,11 +119,10 @@ static size_t http_intake_flush(struct http_connection *connection, uint8_t *to,
 }
 
 // Reads once. Usually straight to where the library wants it; when what is held would not fit in
-// front of it, into `pending`. Returns as the pull does; *ret_passed bytes are in `to`, and
-// *ret_dry says whether the socket had no more.
+// front of it, into `pending`. Returns as the pull does; *ret_passed bytes are in `to`.
 static ssize_t http_intake_pull(struct http_connection *connection,
                                 const struct http_puller *puller, uint8_t *to, size_t room_bytes,
-                                size_t *ret_passed, bool *ret_dry)
+                                size_t *ret_passed)
 {
     struct http_gate *gate = &connection->gate;
     const size_t held = http_gate_held(gate);
@@ -137,9 +137,6 @@ static ssize_t http_intake_pull(struct http_connection *connection,
     if (got <= 0)
         return got;
     const size_t passed = http_gate_pass(gate, area, held, (size_t)got);
-    // In the middle of a message the end of the connection matters, and it may have come together
-    // with these bytes: then nothing else would tell of it.
-    *ret_dry = puller->session == NULL && (size_t)got < wanted && !http_gate_is_amid(gate);
     if (is_direct)
         *ret_passed = passed;
     else
@@ -158,17 +155,16 @@ static ssize_t http_intake_read(struct http_connection *connection,
                                 const struct http_puller *puller, uint8_t *to, size_t room_bytes)
 {
     size_t size = 0;
-    bool is_dry = false;
     for (;;) {
         size += http_intake_flush(connection, to + size, room_bytes - size);
         if (size == room_bytes || (size > 0 && puller->session != NULL))
             return (ssize_t)size;
         // Behind a gate that is shut nobody waits for bytes; what comes is read when it lingers.
-        if (is_dry || http_gate_is_shut(&connection->gate))
+        if (http_gate_is_shut(&connection->gate))
             return size > 0 ? (ssize_t)size : http_intake_nothing(puller);
         size_t passed = 0;
         const ssize_t got = http_intake_pull(connection, puller, to + size, room_bytes - size,
-                                             &passed, &is_dry);
+                                             &passed);
         size += passed;
         if (got <= 0 && size == 0)
             return got;

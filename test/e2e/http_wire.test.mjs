@@ -267,6 +267,21 @@ describe("pipelining", () => {
     wire.close();
   });
 
+  test("who shuts down the sending side with the request is answered, and then closed", async () => {
+    const wire = await Wire.connect(server.base);
+    const pid = server.apiPid();
+    process.kill(pid, "SIGSTOP"); // so that the end arrives together with the request
+    try {
+      wire.send(fill(head("GET /healthz"))).finish();
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    } finally {
+      process.kill(pid, "SIGCONT");
+    }
+    assert.equal((await wire.reply())?.status, 200);
+    assert.ok(await wire.ends());
+    wire.close();
+  });
+
   test("B110: behind an error nothing is executed, before it all is", async () => {
     for (const bad of ["GET /healthz HTTP/1.1\r\nContent-Length : 5\r\n\r\n", chunked("x"), chunked(`1c\r\n${event}x`), "GET / HTTP/1.1\n"]) {
       const wire = await Wire.connect(server.base);
