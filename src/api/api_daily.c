@@ -128,8 +128,7 @@ static bool api_daily_check_day(struct api_call *call, const struct export_dates
 
 static bool api_daily_check_job(struct api_call *call, const struct job *job, struct err *err)
 {
-    static const char retention[] = "events of this window are past lake.retention_days";
-    const bool is_old = job->reason != NULL && strcmp(job->reason, retention) == 0;
+    const bool is_old = job->reason != NULL && strcmp(job->reason, job_reason_past_retention) == 0;
     if (is_old || (job->state == JOB_SUCCEEDED && job->reason != NULL))
         return api_refuse(call, err, 400, API_DAILY_EXPIRED);
     if (job->state == JOB_FAILED) {

@@ -22,6 +22,9 @@ enum job_state {
 };
 const char *job_state_name(enum job_state state);
 
+// The reason of a job that FAILED because retention took rows of its range.
+extern const char job_reason_past_retention[];
+
 enum job_kind {
     JOB_SAMPLE, // of subscribe: never listed, files deleted again
     JOB_LIVE,
@@ -103,7 +106,7 @@ NODISCARD bool job_schedule_late(struct catalog *catalog, int64_t now_ms, int64_
 // [start, end) on window edges and closed (INVALID with a text for the client), at most 10,000
 // windows, each by the version that it belongs to. Several transactions of 500 windows, each of
 // which adds its windows to the active set, also those that a pause has left out; idempotent.
-// *ret_created counts the windows that had no job yet. CONFLICT when the subscription is FAILED or
+// *ret_created_count: windows that had no job yet. CONFLICT when the subscription is FAILED or
 // INACTIVE, NOT_FOUND when it is unknown.
 NODISCARD bool job_backfill(struct catalog *catalog, const char *subscription_id, int64_t start_ms,
                             int64_t end_ms, int64_t now_ms, int64_t *ret_window_count,
@@ -177,9 +180,9 @@ struct job_expired_file {
 NODISCARD bool job_expired_files(struct catalog *catalog, int64_t limit, struct arena *arena,
                                  struct job_expired_file **ret_files, size_t *ret_count,
                                  int64_t *ret_total_file_count, struct err *err);
-// Of an expired job; nothing happens when there is no such file.
 // Whether a job lists the file, served or not: what no job lists may go.
 NODISCARD bool job_lists_file(struct catalog *catalog, const char *key, bool *ret_is_listed,
                               struct err *err);
+// Of an expired job; nothing happens when there is no such file.
 NODISCARD bool job_forget_file(struct catalog *catalog, const char *job_id, const char *key,
                                struct err *err);

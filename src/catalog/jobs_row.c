@@ -7,6 +7,8 @@
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
 
+const char job_reason_past_retention[] = "events of this window are past lake.retention_days";
+
 const char *job_state_name(enum job_state state)
 {
     switch (state) {

@@ -10,6 +10,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
+#include "catalog/subscriptions_internal.h"
 
 #define REQUEST_TEXT_BYTES_MAX ((size_t)16 << 20)
 
@@ -107,10 +108,9 @@ static bool request_insert_rows(struct catalog *catalog, const struct request_ma
                                 struct err *err)
 {
     const struct request_spec *spec = making->spec;
-    const int64_t cadence = (int64_t)spec->report->cadence;
     const struct db_value values[] = {
         db_text(making->id),           db_text(spec->organization_id),
-        db_text(spec->app_id),         db_int64(cadence),
+        db_text(spec->app_id),         db_int64((int64_t)spec->report->cadence),
         db_int64(spec->now_ms),        db_int64(spec->start_ms),
         db_int64((int64_t)spec->kind), db_int64(INT64_MAX),
     };
@@ -120,15 +120,15 @@ static bool request_insert_rows(struct catalog *catalog, const struct request_ma
                 " next_end_ms, kind)"
                 " VALUES($1, $2, coalesce($3, ''), 1, 1, '', $4, $5, $6, $6, $8, $7)",
                 values, ARRAY_COUNT(values), NULL, err));
-    const struct db_value version[] = {
-        db_text(making->id),      db_int64(cadence),
-        db_int64(spec->topic_id), db_slice(buf_slice(&making->document)),
-        db_int64(spec->now_ms),
+    const struct subscription_version_row version = {
+        .subscription_id = making->id,
+        .version = 1,
+        .cadence = spec->report->cadence,
+        .topic_id = spec->topic_id,
+        .document = buf_slice(&making->document),
+        .now_ms = spec->now_ms,
     };
-    return db_exec(catalog->db,
-                   "INSERT INTO subscription_versions(subscription_id, version, from_ms, cadence,"
-                   " topic_id, report, created_at_ms) VALUES($1, 1, 0, $2, $3, $4, $5)",
-                   version, ARRAY_COUNT(version), NULL, err);
+    return subscription_insert_version(catalog, &version, err);
 }
 
 static bool request_insert_job(struct catalog *catalog, const struct job_key *key,

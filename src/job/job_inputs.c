@@ -182,7 +182,7 @@ static bool job_gathering_check_floors(const struct job_gathering *gathering, st
         int64_t floor_seq = 0;
         TRY(segment_floor(request->catalog, &wanted, &floor_seq, err));
         if (floor_seq > request->recipe->seq_lo)
-            return err_set(err, ERR_INVALID, "events of this window are past lake.retention_days");
+            return err_set(err, ERR_INVALID, "%s", job_reason_past_retention);
     }
     return true;
 }
