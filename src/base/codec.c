@@ -183,11 +183,6 @@ const char *codec_zstd_id(void)
     return "zstd-" ZSTD_VERSION_STRING "-l1";
 }
 
-const char *codec_gzip_id(void)
-{
-    return "libdeflate-" LIBDEFLATE_VERSION_STRING "-l6";
-}
-
 // Its C interface does not tell the version; the build asks the package.
 const char *codec_snappy_id(void)
 {

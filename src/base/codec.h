@@ -58,7 +58,6 @@ size_t codec_gzip_bound(struct codec_gzip *gzip, size_t input_bytes);
 size_t codec_gzip_compress(struct codec_gzip *gzip, struct slice input, uint8_t *ret_bytes,
                            size_t capacity_bytes);
 
-// Library and level, for recipes: "zstd-1.5.4-l1", "libdeflate-1.14-l6", "snappy-1.1.9".
+// Library and level, for recipes: "zstd-1.5.4-l1", "snappy-1.1.9".
 const char *codec_zstd_id(void);
-const char *codec_gzip_id(void);
 const char *codec_snappy_id(void);

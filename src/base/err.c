@@ -11,22 +11,21 @@
 struct err_kind_info {
     const char *name;
     bool retryable;
-    int http_status;
     int exit_code;
 };
 
 static const struct err_kind_info err_kind_infos[] = {
-    [ERR_NONE] = {"none", false, 200, 0},
-    [ERR_INVALID] = {"invalid", false, 400, 2},
-    [ERR_NOT_FOUND] = {"not_found", false, 404, 3},
-    [ERR_CONFLICT] = {"conflict", false, 409, 4},
-    [ERR_DENIED] = {"denied", false, 403, 5},
-    [ERR_UNAVAILABLE] = {"unavailable", true, 503, 6},
-    [ERR_LIMIT] = {"limit", true, 413, 7},
-    [ERR_CANCELED] = {"canceled", false, 503, 8},
-    [ERR_IO] = {"io", true, 500, 9},
-    [ERR_FULL] = {"full", true, 507, 10},
-    [ERR_CORRUPT] = {"corrupt", false, 500, 11},
+    [ERR_NONE] = {"none", false, 0},
+    [ERR_INVALID] = {"invalid", false, 2},
+    [ERR_NOT_FOUND] = {"not_found", false, 3},
+    [ERR_CONFLICT] = {"conflict", false, 4},
+    [ERR_DENIED] = {"denied", false, 5},
+    [ERR_UNAVAILABLE] = {"unavailable", true, 6},
+    [ERR_LIMIT] = {"limit", true, 7},
+    [ERR_CANCELED] = {"canceled", false, 8},
+    [ERR_IO] = {"io", true, 9},
+    [ERR_FULL] = {"full", true, 10},
+    [ERR_CORRUPT] = {"corrupt", false, 11},
 };
 
 static const struct err_kind_info *err_kind_info(enum err_kind kind)
@@ -109,11 +108,6 @@ const char *err_kind_name(enum err_kind kind)
 bool err_kind_is_retryable(enum err_kind kind)
 {
     return err_kind_info(kind)->retryable;
-}
-
-int err_kind_http_status(enum err_kind kind)
-{
-    return err_kind_info(kind)->http_status;
 }
 
 int err_kind_exit_code(enum err_kind kind)

@@ -54,7 +54,6 @@ const char *err_kind_name(enum err_kind kind);
 // Whether the same call may succeed later without a person doing anything.
 bool err_kind_is_retryable(enum err_kind kind);
 
-int err_kind_http_status(enum err_kind kind);
 int err_kind_exit_code(enum err_kind kind);
 // IO for a code that is none of ours.
 enum err_kind err_kind_of_exit_code(int exit_code);

@@ -90,8 +90,3 @@ void catalog_new_uuid(struct rng *rng, char ret_text[37]);
 // A name that people read: 1 to 256 code points of UTF-8, no control characters, not only spaces.
 // INVALID: "Invalid character in name", "Name too long", "Invalid name".
 NODISCARD bool tenant_check_name(const char *name, struct err *err);
-
-// For deleting an app, inside its transaction: its subscriptions, and what was asked for once of
-// it, become INACTIVE. FAILED ones stay as they are.
-NODISCARD bool subscription_deactivate_app(struct catalog *catalog, const char *organization_id,
-                                           const char *app_id, int64_t now_ms, struct err *err);

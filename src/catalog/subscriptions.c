@@ -398,37 +398,6 @@ bool subscription_deactivate(struct catalog *catalog, const struct subscription_
     return true;
 }
 
-// What was asked for once ends as well, without a word in the audit log: it is no subscription to
-// those who asked. Pending jobs are left to job_claim, as there may be many.
-bool subscription_deactivate_app(struct catalog *catalog, const char *organization_id,
-                                 const char *app_id, int64_t now_ms, struct err *err)
-{
-    struct arena arena CLEANUP(arena_clear);
-    arena_init(&arena);
-    struct catalog_list ids = {0};
-    const struct db_value values[] = {db_text(organization_id), db_text(app_id), db_int64(now_ms)};
-    {
-        struct db_rows *rows CLEANUP(db_rows_close) = NULL;
-        TRY(db_query(catalog->db,
-                     "UPDATE subscriptions SET status = 3, deactivated_at_ms = $3,"
-                     " change_count = change_count + 1"
-                     " WHERE organization_id = $1 AND app_id = $2 AND status IN (0, 1)"
-                     " RETURNING id, kind",
-                     values, ARRAY_COUNT(values), &rows, err));
-        while (db_rows_next(rows, err)) {
-            if (db_rows_int64(rows, 1) != SUBSCRIPTION_SCHEDULED)
-                continue;
-            const char **id = catalog_list_add(&ids, &arena, sizeof *id);
-            *id = catalog_row_text(rows, 0, &arena);
-        }
-        TRY(err->kind == ERR_NONE);
-    }
-    const char *const *items = ids.items;
-    for (size_t i = 0; i < ids.count; i++)
-        TRY(subscription_record_end(catalog, organization_id, items[i], err));
-    return true;
-}
-
 // --- The sample's outcome
 
 bool subscription_settle_pending(struct catalog *catalog, const char *id, bool is_active,

@@ -110,22 +110,6 @@ bool tenant_list_apps(struct catalog *catalog, const char *organization_id, stru
     return true;
 }
 
-bool tenant_list_apps_at(struct catalog *catalog, const char *organization_id, int64_t at_ms,
-                         struct arena *arena, struct tenant_app **ret_apps, size_t *ret_count,
-                         struct err *err)
-{
-    const struct db_value values[] = {db_text(organization_id), db_int64(at_ms)};
-    struct catalog_list list = {0};
-    TRY(tenant_read_apps(catalog,
-                         "SELECT " TENANT_APP_COLUMNS " FROM apps WHERE organization_id = $1"
-                         " AND created_at_ms <= $2 AND (deleted_at_ms = 0 OR deleted_at_ms > $2)"
-                         " ORDER BY created_at_ms, id",
-                         values, ARRAY_COUNT(values), arena, &list, err));
-    *ret_apps = list.items;
-    *ret_count = list.count;
-    return true;
-}
-
 static bool tenant_read_one_app(struct catalog *catalog, const char *sql,
                                 const struct db_value *values, size_t value_count,
                                 struct arena *arena, struct tenant_app *ret_app, struct err *err)
@@ -215,8 +199,9 @@ struct tenant_app_deletion {
     const char *app_id;
     int64_t now_ms;
     struct arena *arena;
-    const char **subscription_ids;
+    const char **subscription_ids; // and those of what was asked for once
     size_t subscription_count;
+    int64_t scheduled_count; // of them
 };
 
 static bool tenant_list_live_subscriptions(struct catalog *catalog, const struct tenant_app *app,
@@ -225,13 +210,14 @@ static bool tenant_list_live_subscriptions(struct catalog *catalog, const struct
     const struct db_value values[] = {db_text(app->organization_id), db_text(app->id)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(db_query(catalog->db,
-                 "SELECT id FROM subscriptions WHERE organization_id = $1 AND app_id = $2"
+                 "SELECT id, kind FROM subscriptions WHERE organization_id = $1 AND app_id = $2"
                  " AND status <> 3 ORDER BY created_at_ms, id",
                  values, ARRAY_COUNT(values), &rows, err));
     struct catalog_list list = {0};
     while (db_rows_next(rows, err)) {
         const char **id = catalog_list_add(&list, deletion->arena, sizeof *id);
         *id = catalog_row_text(rows, 0, deletion->arena);
+        deletion->scheduled_count += db_rows_int64(rows, 1) == SUBSCRIPTION_SCHEDULED ? 1 : 0;
     }
     TRY(err->kind == ERR_NONE);
     deletion->subscription_ids = list.items;
@@ -265,7 +251,7 @@ static bool tenant_delete_app_body(struct catalog *catalog, void *context, struc
     struct audit_note note CLEANUP(audit_note_clear);
     audit_note_init(&note);
     json_text_member_text(&note.json, "name", app.name);
-    json_text_member_int64(&note.json, "subscriptions", (int64_t)deletion->subscription_count);
+    json_text_member_int64(&note.json, "subscriptions", deletion->scheduled_count);
     return audit_record_note(catalog, tenant_app_change(&app, "app.delete"), &note, err);
 }
 

@@ -78,10 +78,6 @@ NODISCARD bool tenant_create_app(struct catalog *catalog, const char *organizati
 NODISCARD bool tenant_list_apps(struct catalog *catalog, const char *organization_id,
                                 struct arena *arena, struct tenant_app **ret_apps,
                                 size_t *ret_count, struct err *err);
-// Those of the organization that were there at a time: made by then and not deleted by then.
-NODISCARD bool tenant_list_apps_at(struct catalog *catalog, const char *organization_id,
-                                   int64_t at_ms, struct arena *arena, struct tenant_app **ret_apps,
-                                   size_t *ret_count, struct err *err);
 // NOT_FOUND also for an app of another organization, and a deleted one.
 NODISCARD bool tenant_get_app(struct catalog *catalog, const char *organization_id,
                               const char *app_id, struct arena *arena, struct tenant_app *ret_app,

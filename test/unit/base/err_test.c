@@ -81,7 +81,6 @@ static void test_retry_table(void **state)
     assert_false(err_kind_is_retryable(ERR_INVALID));
     assert_false(err_kind_is_retryable(ERR_CORRUPT));
     assert_false(err_kind_is_retryable(ERR_DENIED));
-    assert_int_equal(err_kind_http_status(ERR_FULL), 507);
     assert_string_equal(err_kind_name(ERR_CORRUPT), "corrupt");
 }
 

@@ -2,6 +2,7 @@
 // Subscriptions of a whole organization: who sees them, what counts for them, what events reach
 // them.
 #include "catalog/catalog_internal.h"
+#include "catalog/requests.h"
 #include "catalog/segment_retention.h"
 #include "jobs_fixture.h"
 
@@ -217,15 +218,26 @@ static void a_deleted_app_takes_its_own_subscriptions_along(void **state)
     assert_int_equal(fixture_backfill(fixture, of_app, FIXTURE_HOUR(4), FIXTURE_HOUR(5)), 1);
     fixture_set_bounds(fixture, 0);
 
+    const struct request_spec export = {
+        .kind = SUBSCRIPTION_CUSTOM_EXPORT,
+        .organization_id = fixture->organization_id,
+        .app_id = fixture->app_id,
+        .report = fixture_report(fixture, CADENCE_DAILY, "name"),
+        .topic_id = request.topic_id,
+        .start_ms = FIXTURE_HOUR(4),
+        .end_ms = FIXTURE_HOUR(5),
+        .now_ms = FIXTURE_NOW_MS,
+    };
+    struct request asked = {0};
+    assert_done(fixture,
+                request_create(fixture->catalog, &export, &fixture->arena, &asked, &fixture->err));
+    fixture_set_bounds(fixture, 0);
+
     const struct catalog_actor actor = {
         .key_id = "key", .peer = "::1", .request_id = "r", .now_ms = FIXTURE_NOW_MS};
     catalog_act_for(fixture->catalog, &actor);
-    assert_done(fixture, db_begin(fixture->catalog->db, &fixture->err));
-    assert_done(fixture, catalog_end(fixture->catalog,
-                                     subscription_deactivate_app(
-                                         fixture->catalog, fixture->organization_id,
-                                         fixture->app_id, FIXTURE_NOW_MS, &fixture->err),
-                                     &fixture->err));
+    assert_done(fixture, tenant_delete_app(fixture->catalog, fixture->app_id, FIXTURE_NOW_MS,
+                                           &fixture->err));
     catalog_act_for(fixture->catalog, NULL);
 
     assert_int_equal(status_of(fixture, of_app), SUBSCRIPTION_INACTIVE);
@@ -240,8 +252,9 @@ static void a_deleted_app_takes_its_own_subscriptions_along(void **state)
     assert_done(fixture, audit_list(fixture->catalog, &query, &fixture->arena, &entries, &count,
                                     &fixture->err));
     assert_int_equal(count, 1);
-    assert_string_equal(entries[0].action, "subscription.deactivate");
-    assert_string_equal(entries[0].object_id, of_app);
+    assert_string_equal(entries[0].action, "app.delete");
+    assert_string_equal(entries[0].object_id, fixture->app_id);
+    assert_non_null(strstr(entries[0].details, "\"subscriptions\":1"));
 }
 
 int main(void)

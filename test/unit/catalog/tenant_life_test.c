@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "catalog/catalog_internal.h"
+#include "catalog/segments.h"
 #include "catalog/tenant_tokens.h"
 
 #define NOW_MS FIXTURE_NOW_MS
@@ -260,12 +261,14 @@ static void jobs_that_wait_end_with_their_app(void **state)
     assert_int_equal(canceled, made);
 }
 
-static size_t count_apps_at(struct fixture *fixture, int64_t at_ms)
+// Those that a job of the organization covers, though they sent nothing.
+static size_t count_apps_of_window(struct fixture *fixture, int64_t end_ms)
 {
-    struct tenant_app *apps = NULL;
+    const struct segment_slice window = {.time_max_ms = end_ms};
+    const char *const *app_ids = NULL;
     size_t count = 0;
-    assert_done(fixture, tenant_list_apps_at(fixture->catalog, fixture->organization_id, at_ms,
-                                             &fixture->arena, &apps, &count, &fixture->err));
+    assert_done(fixture, segment_find_apps(fixture->catalog, fixture->organization_id, &window,
+                                           true, &fixture->arena, &app_ids, &count, &fixture->err));
     return count;
 }
 
@@ -281,11 +284,11 @@ static void apps_are_there_from_their_making_to_their_deletion(void **state)
                                   &fixture->arena, &app, &secret, &fixture->err));
     assert_done(fixture,
                 tenant_delete_app(fixture->catalog, fixture->app_id, NOW_MS + 20, &fixture->err));
-    assert_int_equal(count_apps_at(fixture, NOW_MS - 1), 0);
-    assert_int_equal(count_apps_at(fixture, NOW_MS), 1);
-    assert_int_equal(count_apps_at(fixture, NOW_MS + 10), 2);
-    assert_int_equal(count_apps_at(fixture, NOW_MS + 19), 2);
-    assert_int_equal(count_apps_at(fixture, NOW_MS + 20), 1);
+    assert_int_equal(count_apps_of_window(fixture, NOW_MS), 0);
+    assert_int_equal(count_apps_of_window(fixture, NOW_MS + 1), 1);
+    assert_int_equal(count_apps_of_window(fixture, NOW_MS + 11), 2);
+    assert_int_equal(count_apps_of_window(fixture, NOW_MS + 20), 2);
+    assert_int_equal(count_apps_of_window(fixture, NOW_MS + 21), 1);
     struct tenant_app *apps = NULL;
     size_t count = 0;
     assert_done(fixture, tenant_list_apps(fixture->catalog, fixture->organization_id,
