@@ -422,7 +422,7 @@ static bool admin_send(const struct admin_call *call, const struct admin_options
         {"Content-Type", "application/json"},
     };
     struct slice rest = buf_slice(&body);
-    const struct http_client_post post = {
+    const struct http_client_call request = {
         .method = call->method,
         .url = buf_text(&url),
         .headers = headers,
@@ -432,7 +432,7 @@ static bool admin_send(const struct admin_call *call, const struct admin_options
         .context = &rest,
     };
     struct http_client_reply reply;
-    TRY(http_client_post(client, &post, &reply, &answer, err));
+    TRY(http_client_send(client, &request, &reply, &answer, err));
     return admin_take_reply(options, reply.status, &answer, err);
 }
 

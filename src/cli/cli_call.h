@@ -9,7 +9,7 @@
 // --url without a slash at its end. INVALID when it is not of http or https.
 NODISCARD bool cli_call_append_base(struct buf *url, const char *base, struct err *err);
 
-// For struct http_client_post: the context is a struct slice, the rest of the body.
+// For struct http_client_call: the context is a struct slice, the rest of the body.
 bool cli_call_read_slice(void *context, void *ret_data, size_t capacity_bytes, size_t *ret_bytes,
                          struct err *err);
 

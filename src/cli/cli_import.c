@@ -114,7 +114,7 @@ static bool import_try_batch(struct import *import, struct slice lines, const ch
         {"Content-Type", "application/x-ndjson"},
     };
     struct slice rest = lines;
-    const struct http_client_post post = {
+    const struct http_client_call call = {
         .url = import->url,
         .headers = headers,
         .header_count = ARRAY_COUNT(headers),
@@ -125,7 +125,7 @@ static bool import_try_batch(struct import *import, struct slice lines, const ch
     struct buf body CLEANUP(buf_clear);
     buf_init(&body, HTTP_CLIENT_REPLY_BYTES_MAX);
     struct http_client_reply reply;
-    TRY(http_client_post(import->client, &post, &reply, &body, err));
+    TRY(http_client_send(import->client, &call, &reply, &body, err));
     *ret_retry_after_s = reply.retry_after_s;
     return import_read_reply(import, reply.status, &body, err);
 }

@@ -95,9 +95,9 @@ NODISCARD bool report_check(struct report *report, const struct schema *schema, 
 NODISCARD bool report_edit(const struct report *report, const struct json_node *patch,
                            struct arena *arena, struct report *ret_report, struct err *err);
 
-// The documented bodies: report_write_json gives {"cadence":...,"filter":[...]} members of "report"
-// and leaves the object open for subscription_status ("filter" is [] for none); destination_json is
-// printed as kept.
+// The documented bodies: report_write_members gives {"cadence":...,"filter":[...]} members of
+// "report" and leaves the object open for subscription_status ("filter" is [] for none);
+// destination_json is printed as kept.
 struct json_text;
 void report_write_members(const struct report *report, struct json_text *json);
 

@@ -18,7 +18,7 @@ struct http_client {
 
 // One call.
 struct http_exchange {
-    const struct http_client_post *post;
+    const struct http_client_call *call;
     struct buf *body;
     size_t body_bytes;
     size_t body_bytes_max;
@@ -61,7 +61,7 @@ static size_t http_client_read(char *data, size_t size, size_t count, void *cont
 {
     struct http_exchange *exchange = context;
     size_t got = 0;
-    if (!exchange->post->read(exchange->post->context, data, size * count, &got,
+    if (!exchange->call->read(exchange->call->context, data, size * count, &got,
                               &exchange->read_err)) {
         exchange->has_read_failed = true;
         return CURL_READFUNC_ABORT;
@@ -112,15 +112,15 @@ static void http_client_append(struct curl_slist **list, const char *line)
     *list = longer;
 }
 
-static bool http_client_make_headers(const struct http_client_post *post,
+static bool http_client_make_headers(const struct http_client_call *call,
                                      struct curl_slist **ret_list, struct err *err)
 {
     struct curl_slist *list CLEANUP(http_client_free_list) = NULL;
     http_client_append(&list, "Expect:"); // we do not wait for permission
-    if (post->body_bytes < 0)
+    if (call->body_bytes < 0)
         http_client_append(&list, "Transfer-Encoding: chunked");
-    for (size_t i = 0; i < post->header_count; i++) {
-        const struct http_client_header *header = &post->headers[i];
+    for (size_t i = 0; i < call->header_count; i++) {
+        const struct http_client_header *header = &call->headers[i];
         if (strpbrk(header->name, "\r\n:") != NULL || strpbrk(header->value, "\r\n") != NULL)
             return err_set(err, ERR_INVALID, "header %s has a line break", header->name);
         struct buf line CLEANUP(buf_clear);
@@ -174,26 +174,26 @@ static void http_client_set_limits(const struct http_client *client)
 }
 
 // A request without a body is none of a POST, unless it is a POST.
-static void http_client_set_method(CURL *curl, const struct http_client_post *post)
+static void http_client_set_method(CURL *curl, const struct http_client_call *call)
 {
-    if (post->method != NULL && post->body_bytes == 0) {
+    if (call->method != NULL && call->body_bytes == 0) {
         (void)curl_easy_setopt(curl, CURLOPT_HTTPGET, 1L);
     } else {
         (void)curl_easy_setopt(curl, CURLOPT_POST, 1L);
-        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)post->body_bytes);
+        (void)curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->body_bytes);
     }
-    if (post->method != NULL)
-        (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, post->method);
+    if (call->method != NULL)
+        (void)curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, call->method);
 }
 
-bool http_client_post(struct http_client *client, const struct http_client_post *post,
+bool http_client_send(struct http_client *client, const struct http_client_call *call,
                       struct http_client_reply *ret_reply, struct buf *ret_body, struct err *err)
 {
-    ASSERT(post->read != NULL || post->body_bytes == 0);
+    ASSERT(call->read != NULL || call->body_bytes == 0);
     struct curl_slist *headers CLEANUP(http_client_free_list) = NULL;
-    TRY(http_client_make_headers(post, &headers, err));
+    TRY(http_client_make_headers(call, &headers, err));
     struct http_exchange exchange = {
-        .post = post,
+        .call = call,
         .body = ret_body,
         .body_bytes_max = client->config.reply_bytes_max,
         .stall_timeout_ms = client->config.stall_timeout_ms,
@@ -203,9 +203,9 @@ bool http_client_post(struct http_client *client, const struct http_client_post 
     curl_easy_reset(curl); // keeps the connection
     http_client_set_limits(client);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, details);
-    (void)curl_easy_setopt(curl, CURLOPT_URL, post->url); // copied; judged by the call
+    (void)curl_easy_setopt(curl, CURLOPT_URL, call->url); // copied; judged by the call
     (void)curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
-    http_client_set_method(curl, post);
+    http_client_set_method(curl, call);
     (void)curl_easy_setopt(curl, CURLOPT_READFUNCTION, http_client_read);
     (void)curl_easy_setopt(curl, CURLOPT_READDATA, &exchange);
     (void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, http_client_write);

@@ -30,7 +30,7 @@ struct http_client_header {
     const char *value;
 };
 
-struct http_client_post {
+struct http_client_call {
     const char *method; // NULL: POST
     const char *url;
     const struct http_client_header *headers;
@@ -52,6 +52,6 @@ struct http_client_reply {
 // Errors: INVALID for a URL or header that cannot be; DENIED for a certificate that is not trusted;
 // UNAVAILABLE for all that may pass; what `read` said. A reply that comes before the end of the
 // body is a reply.
-NODISCARD bool http_client_post(struct http_client *client, const struct http_client_post *post,
+NODISCARD bool http_client_send(struct http_client *client, const struct http_client_call *call,
                                 struct http_client_reply *ret_reply, struct buf *ret_body,
                                 struct err *err);

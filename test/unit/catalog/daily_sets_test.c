@@ -41,17 +41,13 @@ static struct request make(struct fixture *fixture, const struct daily_making *m
 static void a_day_has_the_topics_with_events_of_the_app(void **state)
 {
     struct fixture *fixture = *state;
-    struct tenant_app other;
-    const char *secret = NULL;
-    assert_done(fixture,
-                tenant_create_app(fixture->catalog, fixture->organization_id, "other",
-                                  FIXTURE_NOW_MS, &fixture->arena, &other, &secret, &fixture->err));
+    const char *other_id = fixture_add_app(fixture, "other");
     fixture_seal(fixture, fixture->app_id, topic_of(fixture, "orders"), DAY, 1);
     fixture_seal(fixture, fixture->app_id, topic_of(fixture, "eo_click"), DAY + 23 * CIVIL_HOUR_MS,
                  1);
     fixture_seal(fixture, fixture->app_id, topic_of(fixture, "before"), DAY - CIVIL_HOUR_MS, 1);
     fixture_seal(fixture, fixture->app_id, topic_of(fixture, "after"), DAY + CIVIL_DAY_MS, 1);
-    fixture_seal(fixture, other.id, topic_of(fixture, "others"), DAY, 1);
+    fixture_seal(fixture, other_id, topic_of(fixture, "others"), DAY, 1);
     const struct daily_day day = {fixture->organization_id, fixture->app_id, DAY};
     struct daily_topic *topics = NULL;
     size_t count = 0;
@@ -126,14 +122,10 @@ static bool make_ahead(struct fixture *fixture, int64_t day_start_ms)
 static void sets_are_made_ahead_once_app_by_app(void **state)
 {
     struct fixture *fixture = *state;
-    struct tenant_app other;
-    const char *secret = NULL;
-    assert_done(fixture,
-                tenant_create_app(fixture->catalog, fixture->organization_id, "other",
-                                  FIXTURE_NOW_MS, &fixture->arena, &other, &secret, &fixture->err));
+    const char *other_id = fixture_add_app(fixture, "other");
     fixture_seal(fixture, fixture->app_id, topic_of(fixture, "orders"), DAY, 1);
-    fixture_seal(fixture, other.id, topic_of(fixture, "orders"), DAY, 1);
-    fixture_seal(fixture, other.id, topic_of(fixture, "clicks"), DAY, 1);
+    fixture_seal(fixture, other_id, topic_of(fixture, "orders"), DAY, 1);
+    fixture_seal(fixture, other_id, topic_of(fixture, "clicks"), DAY, 1);
     assert_false(make_ahead(fixture, DAY));
     assert_false(make_ahead(fixture, DAY));
     assert_true(make_ahead(fixture, DAY));

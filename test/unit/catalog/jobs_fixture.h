@@ -20,6 +20,7 @@
 #include "catalog/jobs.h"
 #include "catalog/leases.h"
 #include "catalog/segments.h"
+#include "catalog/subscription_windows.h"
 #include "catalog/subscriptions.h"
 #include "catalog/tenants.h"
 
@@ -66,6 +67,17 @@ static inline const char *fixture_organization(struct fixture *fixture, const ch
                                            &fixture->arena, &app, &secret, &fixture->err));
     *ret_app_id = app.id;
     return organization.id;
+}
+
+// Another app of the first organization.
+static inline const char *fixture_add_app(struct fixture *fixture, const char *name)
+{
+    struct tenant_app app;
+    const char *secret = NULL;
+    assert_done(fixture,
+                tenant_create_app(fixture->catalog, fixture->organization_id, name, FIXTURE_NOW_MS,
+                                  &fixture->arena, &app, &secret, &fixture->err));
+    return app.id;
 }
 
 static inline int fixture_set_up(void **state)
@@ -123,6 +135,23 @@ static inline struct subscription_request fixture_request(struct fixture *fixtur
         .topic_id = FIXTURE_TOPIC_ID,
         .now_ms = FIXTURE_NOW_MS,
     };
+}
+
+static inline void fixture_assert_stretches(struct fixture *fixture, const char *id,
+                                            const struct subscription_stretch *expected,
+                                            size_t expected_count)
+{
+    struct subscription_stretch *stretches = NULL;
+    size_t count = 99;
+    assert_done(fixture, subscription_stretches(fixture->catalog, id, &fixture->arena, &stretches,
+                                                &count, &fixture->err));
+    assert_int_equal(count, expected_count);
+    for (size_t i = 0; i < count; i++) {
+        assert_int_equal(stretches[i].start_ms, expected[i].start_ms);
+        assert_int_equal(stretches[i].end_ms, expected[i].end_ms);
+        assert_int_equal(stretches[i].cadence, expected[i].cadence);
+        assert_int_equal(stretches[i].version, expected[i].version);
+    }
 }
 
 static inline struct subscription fixture_create(struct fixture *fixture,

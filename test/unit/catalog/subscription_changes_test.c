@@ -69,22 +69,6 @@ static void assert_jobs(struct fixture *fixture, const char *id, const struct wi
     }
 }
 
-static void assert_stretches(struct fixture *fixture, const char *id,
-                             const struct subscription_stretch *expected, size_t expected_count)
-{
-    struct subscription_stretch *stretches = NULL;
-    size_t count = 0;
-    assert_done(fixture, subscription_stretches(fixture->catalog, id, &fixture->arena, &stretches,
-                                                &count, &fixture->err));
-    assert_int_equal(count, expected_count);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(stretches[i].start_ms, expected[i].start_ms);
-        assert_int_equal(stretches[i].end_ms, expected[i].end_ms);
-        assert_int_equal(stretches[i].cadence, expected[i].cadence);
-        assert_int_equal(stretches[i].version, expected[i].version);
-    }
-}
-
 static bool is_left_out(struct fixture *fixture, const char *id, int64_t end_ms)
 {
     struct subscription_pauses pauses = {0};
@@ -152,7 +136,7 @@ static void hourly_to_daily_at_midnight(void **state)
         {FIXTURE_HOUR(10), DAY(1), CADENCE_HOURLY, 1},
         {DAY(1), INT64_MAX, CADENCE_DAILY, 2},
     };
-    assert_stretches(fixture, id, stretches, ARRAY_COUNT(stretches));
+    fixture_assert_stretches(fixture, id, stretches, ARRAY_COUNT(stretches));
 }
 
 static void daily_to_hourly_at_the_end_of_the_day(void **state)
@@ -182,14 +166,14 @@ static void a_version_to_come_is_replaced(void **state)
         {FIXTURE_HOUR(10), DAY(1), CADENCE_HOURLY, 1},
         {DAY(1), INT64_MAX, CADENCE_DAILY, 3},
     };
-    assert_stretches(fixture, id, daily, ARRAY_COUNT(daily));
+    fixture_assert_stretches(fixture, id, daily, ARRAY_COUNT(daily));
     // Back to hourly before midnight: there is no change of cadence to wait for.
     assert_int_equal(edit(fixture, id, CADENCE_HOURLY, "os", FIXTURE_HOUR(13)).version, 4);
     const struct subscription_stretch hourly[] = {
         {FIXTURE_HOUR(10), FIXTURE_HOUR(14), CADENCE_HOURLY, 1},
         {FIXTURE_HOUR(14), INT64_MAX, CADENCE_HOURLY, 4},
     };
-    assert_stretches(fixture, id, hourly, ARRAY_COUNT(hourly));
+    fixture_assert_stretches(fixture, id, hourly, ARRAY_COUNT(hourly));
     struct subscription_version *versions = NULL;
     size_t count = 0;
     assert_done(fixture, subscription_versions(fixture->catalog, id, 10, &fixture->arena, &versions,
@@ -242,7 +226,7 @@ static void windows_that_were_gone_through_keep_their_version(void **state)
         {FIXTURE_HOUR(10), FIXTURE_HOUR(13), CADENCE_HOURLY, 1},
         {FIXTURE_HOUR(13), INT64_MAX, CADENCE_HOURLY, 2},
     };
-    assert_stretches(fixture, id, hourly, ARRAY_COUNT(hourly));
+    fixture_assert_stretches(fixture, id, hourly, ARRAY_COUNT(hourly));
     assert_int_equal(fixture_schedule(fixture, FIXTURE_HOUR(14) + FIXTURE_GRACE_MS, 500), 1);
     assert_int_equal(fixture_last(fixture, id, FIXTURE_HOUR(13)).subscription_version, 2);
 }

@@ -6,16 +6,6 @@
 #include "catalog/segment_retention.h"
 #include "jobs_fixture.h"
 
-static const char *add_app(struct fixture *fixture, const char *name)
-{
-    struct tenant_app app;
-    const char *secret = NULL;
-    assert_done(fixture,
-                tenant_create_app(fixture->catalog, fixture->organization_id, name, FIXTURE_NOW_MS,
-                                  &fixture->arena, &app, &secret, &fixture->err));
-    return app.id;
-}
-
 static struct subscription_request organization_request(struct fixture *fixture, const char *field)
 {
     struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, field);
@@ -54,7 +44,7 @@ static void whoever_is_bound_to_an_app_sees_nothing_of_it(void **state)
 {
     struct fixture *fixture = *state;
     const char *organization_id = fixture->organization_id;
-    const char *other_app_id = add_app(fixture, "two");
+    const char *other_app_id = fixture_add_app(fixture, "two");
     const char *of_app = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
     const char *of_all = subscribe_organization(fixture, "name");
     const struct {
@@ -142,7 +132,7 @@ static int64_t schedule_late(struct fixture *fixture)
 static void late_rows_of_any_app_make_a_revision(void **state)
 {
     struct fixture *fixture = *state;
-    const char *other_app_id = add_app(fixture, "two");
+    const char *other_app_id = fixture_add_app(fixture, "two");
     const char *id = subscribe_organization(fixture, "name");
     const struct job first = fixture_run_hour(fixture, id, FIXTURE_HOUR(3));
     fixture_succeed(fixture, &first, 1);
@@ -178,7 +168,7 @@ static int64_t drop_old(struct fixture *fixture)
 static void events_of_any_app_are_held_until_their_window_has_its_job(void **state)
 {
     struct fixture *fixture = *state;
-    const char *other_app_id = add_app(fixture, "two");
+    const char *other_app_id = fixture_add_app(fixture, "two");
     const char *id = subscribe_organization(fixture, "name");
     fixture_seal(fixture, other_app_id, FIXTURE_TOPIC_ID, FIXTURE_HOUR(10), 2);
     assert_int_equal(schedule_late(fixture), 0);
@@ -206,7 +196,7 @@ static enum subscription_status status_of(struct fixture *fixture, const char *i
 static void a_deleted_app_takes_its_own_subscriptions_along(void **state)
 {
     struct fixture *fixture = *state;
-    const char *other_app_id = add_app(fixture, "two");
+    const char *other_app_id = fixture_add_app(fixture, "two");
     const char *of_app = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
     const char *of_all = subscribe_organization(fixture, "name");
     struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, "name");

@@ -99,13 +99,8 @@ static void duplicates_are_refused_and_named(void **state)
     (void)fixture_create(fixture, &other);
     other = fixture_request(fixture, CADENCE_DAILY, "name");
     (void)fixture_create(fixture, &other);
-    struct tenant_app app;
-    const char *secret = NULL;
-    assert_done(fixture,
-                tenant_create_app(fixture->catalog, fixture->organization_id, "two", FIXTURE_NOW_MS,
-                                  &fixture->arena, &app, &secret, &fixture->err));
     other = request;
-    other.app_id = app.id;
+    other.app_id = fixture_add_app(fixture, "two");
     (void)fixture_create(fixture, &other);
     other.organization_id = fixture_organization(fixture, "second", &other.app_id);
     (void)fixture_create(fixture, &other);
@@ -339,28 +334,12 @@ static void deactivating_a_pending_one_cancels_its_sample(void **state)
     assert_int_equal(get(fixture, made.id).status, SUBSCRIPTION_INACTIVE);
 }
 
-static void assert_stretches(struct fixture *fixture, const char *id,
-                             const struct subscription_stretch *expected, size_t expected_count)
-{
-    struct subscription_stretch *stretches = NULL;
-    size_t count = 99;
-    assert_done(fixture, subscription_stretches(fixture->catalog, id, &fixture->arena, &stretches,
-                                                &count, &fixture->err));
-    assert_int_equal(count, expected_count);
-    for (size_t i = 0; i < count; i++) {
-        assert_int_equal(stretches[i].start_ms, expected[i].start_ms);
-        assert_int_equal(stretches[i].end_ms, expected[i].end_ms);
-        assert_int_equal(stretches[i].cadence, CADENCE_HOURLY);
-        assert_int_equal(stretches[i].version, 1);
-    }
-}
-
 static void stretches_join_live_windows_and_backfills(void **state)
 {
     struct fixture *fixture = *state;
     const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
     struct subscription_stretch expected[3] = {{FIXTURE_HOUR(10), INT64_MAX, CADENCE_HOURLY, 1}};
-    assert_stretches(fixture, id, expected, 1);
+    fixture_assert_stretches(fixture, id, expected, 1);
     (void)fixture_backfill(fixture, id, FIXTURE_HOUR(3), FIXTURE_HOUR(5));
     (void)fixture_backfill(fixture, id, FIXTURE_HOUR(0), FIXTURE_HOUR(1));
     expected[0] = (struct subscription_stretch){FIXTURE_HOUR(0), FIXTURE_HOUR(1), CADENCE_HOURLY,
@@ -368,19 +347,19 @@ static void stretches_join_live_windows_and_backfills(void **state)
     expected[1] = (struct subscription_stretch){FIXTURE_HOUR(3), FIXTURE_HOUR(5), CADENCE_HOURLY,
                                                 1};
     expected[2] = (struct subscription_stretch){FIXTURE_HOUR(10), INT64_MAX, CADENCE_HOURLY, 1};
-    assert_stretches(fixture, id, expected, 3);
+    fixture_assert_stretches(fixture, id, expected, 3);
     // Touching and overlapping stretches become one, also with the live one.
     (void)fixture_backfill(fixture, id, FIXTURE_HOUR(4), FIXTURE_HOUR(10));
     expected[1] = (struct subscription_stretch){FIXTURE_HOUR(3), INT64_MAX, CADENCE_HOURLY, 1};
-    assert_stretches(fixture, id, expected, 2);
+    fixture_assert_stretches(fixture, id, expected, 2);
     (void)fixture_backfill(fixture, id, FIXTURE_HOUR(1), FIXTURE_HOUR(3));
     expected[0] = (struct subscription_stretch){FIXTURE_HOUR(0), INT64_MAX, CADENCE_HOURLY, 1};
-    assert_stretches(fixture, id, expected, 1);
+    fixture_assert_stretches(fixture, id, expected, 1);
     // After deactivation: up to the last window that got its job.
     assert_int_equal(fixture_schedule(fixture, FIXTURE_HOUR(12) + FIXTURE_GRACE_MS, 500), 2);
     fixture_deactivate(fixture, id, FIXTURE_HOUR(20));
     expected[0].end_ms = FIXTURE_HOUR(12);
-    assert_stretches(fixture, id, expected, 1);
+    fixture_assert_stretches(fixture, id, expected, 1);
 }
 
 static void one_that_never_was_active_has_no_windows(void **state)
@@ -389,13 +368,13 @@ static void one_that_never_was_active_has_no_windows(void **state)
     const struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, "name");
     const struct subscription made = fixture_create(fixture, &request);
     const struct subscription_stretch expected = {FIXTURE_HOUR(10), INT64_MAX, CADENCE_HOURLY, 1};
-    assert_stretches(fixture, made.id, &expected, 1); // it will be
+    fixture_assert_stretches(fixture, made.id, &expected, 1); // it will be
     assert_done(fixture,
                 subscription_settle(fixture->catalog, made.id, false, "no", &fixture->err));
-    assert_stretches(fixture, made.id, NULL, 0);
+    fixture_assert_stretches(fixture, made.id, NULL, 0);
     fixture_deactivate(fixture, made.id, FIXTURE_HOUR(20));
-    assert_stretches(fixture, made.id, NULL, 0);
-    assert_stretches(fixture, "none", NULL, 0);
+    fixture_assert_stretches(fixture, made.id, NULL, 0);
+    fixture_assert_stretches(fixture, "none", NULL, 0);
 }
 
 int main(void)

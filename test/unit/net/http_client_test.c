@@ -63,14 +63,14 @@ static void call(struct http_client *client, const char *url, struct source *sou
     *ret_outcome = (struct outcome){0};
     buf_init(&ret_outcome->body, 2 * HTTP_CLIENT_REPLY_BYTES_MAX);
     const struct http_client_header headers[] = {{"X-Test", "one"}, {"X-Empty", ""}};
-    const struct http_client_post post = {.url = url,
+    const struct http_client_call call = {.url = url,
                                           .headers = headers,
                                           .header_count = ARRAY_COUNT(headers),
                                           .body_bytes = is_chunked ? -1
                                                                    : (int64_t)source->size_bytes,
                                           .read = source_read,
                                           .context = source};
-    ret_outcome->is_reply = http_client_post(client, &post, &ret_outcome->reply, &ret_outcome->body,
+    ret_outcome->is_reply = http_client_send(client, &call, &ret_outcome->reply, &ret_outcome->body,
                                              &ret_outcome->err);
 }
 
@@ -125,7 +125,7 @@ static void expect_method(const struct fixture *fixture, const char *method, con
     char url[200];
     url_of(fixture, "http", path, url);
     struct source source = {.size_bytes = size_bytes, .piece_bytes = 1};
-    const struct http_client_post post = {.method = method,
+    const struct http_client_call call = {.method = method,
                                           .url = url,
                                           .body_bytes = (int64_t)size_bytes,
                                           .read = size_bytes == 0 ? NULL : source_read,
@@ -134,7 +134,7 @@ static void expect_method(const struct fixture *fixture, const char *method, con
     buf_init(&body, 1000);
     struct http_client_reply reply;
     struct err err;
-    if (!http_client_post(client, &post, &reply, &body, &err))
+    if (!http_client_send(client, &call, &reply, &body, &err))
         fail_msg("%s", err.message);
     assert_int_equal(reply.status, 200);
     if (strncmp(buf_text(&body), expected, strlen(expected)) != 0)
@@ -207,13 +207,13 @@ static void test_failures(void **state)
     expect_reply(client, url, 5, false, 200, "5"); // it is as good as before
 
     const struct http_client_header header = {"X-Test", "a\r\nEvil: 1"};
-    const struct http_client_post post = {
+    const struct http_client_call call = {
         .url = url, .headers = &header, .header_count = 1, .read = source_read, .context = &source};
     struct http_client_reply reply;
     struct buf body CLEANUP(buf_clear);
     buf_init(&body, 100);
     struct err err = {0};
-    assert_false(http_client_post(client, &post, &reply, &body, &err));
+    assert_false(http_client_send(client, &call, &reply, &body, &err));
     assert_int_equal(err.kind, ERR_INVALID);
 }
 
