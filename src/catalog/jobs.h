@@ -33,7 +33,7 @@ enum job_kind {
     JOB_RETRY,
 };
 
-enum job_priority { // on disk; the order of claims is SAMPLE, REQUEST, LIVE, BACKFILL
+enum job_priority { // on disk; the order of claims is in jobs_claim.c
     JOB_PRIORITY_SAMPLE,
     JOB_PRIORITY_LIVE,
     JOB_PRIORITY_BACKFILL,

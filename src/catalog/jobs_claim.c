@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Claiming. Lapsed leases come first; then priorities in order, in each the organization that was
-// served longest ago, and of that one the oldest window that need not wait. Organizations are found
+// served longest ago, and of that one the oldest window that need not wait. What somebody waits for
+// goes before windows at every other claim only: one organization can ask faster than workers can
+// answer, and the windows of the others must not wait for its end. Organizations are found
 // by skipping from one to the next in the index of pending jobs, and jobs that wait (for their
 // bound, or for their next try) are passed over inside that index: so one organization's ten
 // thousand cost the others nothing.
@@ -128,13 +130,27 @@ static bool job_query_turns(struct catalog *catalog, int64_t priority, struct db
                     values, ARRAY_COUNT(values), ret_rows, err);
 }
 
+// One row for each claim in turn. Windows go first at every other one, and always before backfills;
+// backfills go before what somebody waits for at every fourth.
+#define JOB_PRIORITY_COUNT ((size_t)4)
+static const enum job_priority job_claim_orders[][JOB_PRIORITY_COUNT] = {
+    {JOB_PRIORITY_SAMPLE, JOB_PRIORITY_REQUEST, JOB_PRIORITY_LIVE, JOB_PRIORITY_BACKFILL},
+    {JOB_PRIORITY_LIVE, JOB_PRIORITY_SAMPLE, JOB_PRIORITY_REQUEST, JOB_PRIORITY_BACKFILL},
+    {JOB_PRIORITY_REQUEST, JOB_PRIORITY_SAMPLE, JOB_PRIORITY_LIVE, JOB_PRIORITY_BACKFILL},
+    {JOB_PRIORITY_LIVE, JOB_PRIORITY_BACKFILL, JOB_PRIORITY_SAMPLE, JOB_PRIORITY_REQUEST},
+};
+
 static bool job_find_pending(struct catalog *catalog, const struct job_moment *moment,
                              struct arena *arena, bool *ret_found,
                              struct job_candidate *ret_candidate, struct err *err)
 {
-    static const enum job_priority order[] = {JOB_PRIORITY_SAMPLE, JOB_PRIORITY_REQUEST,
-                                              JOB_PRIORITY_LIVE, JOB_PRIORITY_BACKFILL};
-    for (size_t i = 0; i < ARRAY_COUNT(order); i++) {
+    int64_t turn = 0;
+    TRY(catalog_query_int64(catalog,
+                            "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'last_claim'",
+                            NULL, 0, &turn, err));
+    const enum job_priority *order =
+        job_claim_orders[turn % (int64_t)ARRAY_COUNT(job_claim_orders)];
+    for (size_t i = 0; i < JOB_PRIORITY_COUNT; i++) {
         const int64_t priority = (int64_t)order[i];
         struct db_rows *turns CLEANUP(db_rows_close) = NULL;
         TRY(job_query_turns(catalog, priority, &turns, err));

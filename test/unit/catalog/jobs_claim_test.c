@@ -137,7 +137,7 @@ static void the_first_failure_is_remembered(void **state)
 
 // --- Order
 
-static void samples_then_live_then_backfills(void **state)
+static void samples_and_live_in_turn_then_backfills(void **state)
 {
     struct fixture *fixture = *state;
     const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
@@ -150,7 +150,7 @@ static void samples_then_live_then_backfills(void **state)
         enum job_kind kind;
         int hour;
     } expected[] = {
-        {JOB_SAMPLE, 9}, {JOB_LIVE, 10}, {JOB_LIVE, 11}, {JOB_BACKFILL, 1}, {JOB_BACKFILL, 2}};
+        {JOB_LIVE, 10}, {JOB_SAMPLE, 9}, {JOB_LIVE, 11}, {JOB_BACKFILL, 1}, {JOB_BACKFILL, 2}};
     for (size_t i = 0; i < ARRAY_COUNT(expected); i++) {
         struct job job;
         assert_true(fixture_claim(fixture, &job));
@@ -500,7 +500,7 @@ int main(void)
         fixture_test(a_retry_waits_for_its_time),
         fixture_test(a_retry_of_a_wrong_clock_need_not_wait),
         fixture_test(the_first_failure_is_remembered),
-        fixture_test(samples_then_live_then_backfills),
+        fixture_test(samples_and_live_in_turn_then_backfills),
         fixture_test(organizations_take_turns),
         fixture_test(one_that_waits_does_not_hide_the_others),
         fixture_test(what_waits_is_passed_over),
