@@ -361,6 +361,9 @@ bool job_run(const struct job_run_config *config, struct catalog *catalog, const
 bool job_run_discard(const struct job_run_config *config, struct catalog *catalog,
                      const struct job *job, struct err *err)
 {
+    // Another attempt may have restored the files meanwhile; if not, the sweep removes them.
+    if (job->is_restoring)
+        return true;
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
     struct job_attempt attempt = {

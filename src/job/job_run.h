@@ -39,7 +39,8 @@ NODISCARD bool job_run(const struct job_run_config *config, struct catalog *cata
                        const struct job *job, struct job_watch *watch, int64_t *ret_row_count,
                        struct err *err);
 
-// After the job has FAILED for good: removes files that attempts left at its keys.
+// After the job has FAILED for good: removes files that attempts left at its keys. Nothing of a job
+// that was to be restored: whoever asks again gets files at the same keys.
 NODISCARD bool job_run_discard(const struct job_run_config *config, struct catalog *catalog,
                                const struct job *job, struct err *err);
 

@@ -349,6 +349,26 @@ static void test_other_bytes_are_not_restored(void **state)
     assert_string_equal(fixture->err.message, "the files would not be the same as before");
 }
 
+// Whoever tidies up after a restore that failed leaves the files of the one that came after it.
+static void test_a_failed_restore_takes_nothing_from_the_next(void **state)
+{
+    struct job_fixture *fixture = *state;
+    const char *id = export_hour(fixture);
+    const struct job before = expire_hour(fixture, id);
+    struct job failed = {0};
+    (void)restore(fixture, before.id);
+    assert_true(job_fixture_claim(fixture, &failed));
+    const struct job_claim claim = job_fixture_claim_of(&failed);
+    const int64_t now_ms = clock_wall_ms(&fixture->clock.base);
+    assert_done(fixture, job_fail(fixture->catalog, &claim, "full", now_ms, 0, &fixture->err));
+    (void)restore(fixture, before.id);
+    run_next(fixture, before.id, 1);
+    assert_done(fixture,
+                job_run_discard(&fixture->config, fixture->catalog, &failed, &fixture->err));
+    const struct job after = job_fixture_last(fixture, id, HOUR);
+    assert_string_equal(job_fixture_text(fixture, after.files[0].key), "name\nkept\n");
+}
+
 // A job that waits for its files does not keep the window's late rows.
 static void test_late_rows_do_not_wait_for_a_restore(void **state)
 {
@@ -379,6 +399,7 @@ int main(void)
         job_fixture_test(test_restored_after_deactivation),
         job_fixture_test(test_events_past_retention_are_not_restored),
         job_fixture_test(test_other_bytes_are_not_restored),
+        job_fixture_test(test_a_failed_restore_takes_nothing_from_the_next),
         job_fixture_test(test_late_rows_do_not_wait_for_a_restore),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
