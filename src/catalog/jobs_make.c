@@ -154,8 +154,9 @@ struct job_retrying {
     struct job *job;
 };
 
+// *ret_was_live: it was among the live windows.
 static bool job_retry_find(struct catalog *catalog, const struct job_retrying *retrying,
-                           struct job *ret_job, struct err *err)
+                           struct job *ret_job, bool *ret_was_live, struct err *err)
 {
     const struct db_value values[] = {db_slice(retrying->job_id),
                                       db_text(retrying->organization_id)};
@@ -165,7 +166,7 @@ static bool job_retry_find(struct catalog *catalog, const struct job_retrying *r
         catalog,
         "SELECT " JOB_COLUMNS ", u.status,"
         " EXISTS (SELECT 1 FROM jobs n WHERE n.subscription_id = j.subscription_id"
-        "  AND n.start_ms = j.start_ms AND n.revision > j.revision)"
+        "  AND n.start_ms = j.start_ms AND n.revision > j.revision), j.priority"
         " FROM jobs j JOIN subscriptions u ON u.id = j.subscription_id"
         " WHERE j.id = $1 AND j.organization_id = $2 AND j.is_visible = 1",
         values, ARRAY_COUNT(values), &rows, &found, err));
@@ -181,6 +182,7 @@ static bool job_retry_find(struct catalog *catalog, const struct job_retrying *r
     const int64_t status = db_rows_int64(rows, JOB_COLUMN_COUNT);
     if (status != SUBSCRIPTION_PENDING && status != SUBSCRIPTION_ACTIVE)
         return err_set(err, ERR_CONFLICT, "Subscription is not active");
+    *ret_was_live = db_rows_int64(rows, JOB_COLUMN_COUNT + 2) == (int64_t)JOB_PRIORITY_LIVE;
     *ret_job = job;
     return true;
 }
@@ -189,7 +191,8 @@ static bool job_retry_body(struct catalog *catalog, void *context, struct err *e
 {
     struct job_retrying *retrying = context;
     struct job failed = {0};
-    TRY(job_retry_find(catalog, retrying, &failed, err));
+    bool was_live = false;
+    TRY(job_retry_find(catalog, retrying, &failed, &was_live, err));
     const struct job_row row = {
         .subscription_id = failed.subscription_id,
         .organization_id = failed.organization_id,
@@ -200,7 +203,7 @@ static bool job_retry_body(struct catalog *catalog, void *context, struct err *e
         .end_ms = failed.end_ms,
         .revision = failed.revision + 1,
         .kind = JOB_RETRY,
-        .priority = JOB_PRIORITY_LIVE,
+        .priority = was_live ? JOB_PRIORITY_LIVE : JOB_PRIORITY_BACKFILL,
         .is_visible = true,
         .bound_seq = -1,
         .seq_lo = failed.seq_lo,

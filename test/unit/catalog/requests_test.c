@@ -258,6 +258,28 @@ static void what_somebody_waits_for_comes_first(void **state)
     (void)claim(fixture, custom.job.id);
 }
 
+// An export that FAILED and is retried has no better place than it had.
+static void a_retried_export_goes_behind_windows(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    const struct request custom = make_kind(fixture, SUBSCRIPTION_CUSTOM_EXPORT, NULL);
+    const struct job failed = claim(fixture, custom.job.id);
+    fail_job(fixture, &failed);
+    struct job retry = {0};
+    assert_done(fixture,
+                job_retry(fixture->catalog, fixture->organization_id, slice_text(failed.id),
+                          FIXTURE_NOW_MS, &fixture->arena, &retry, &fixture->err));
+    assert_int_equal(fixture_schedule(fixture, FIXTURE_NOW_MS + 2 * CIVIL_HOUR_MS, 500), 2);
+    fixture_set_bounds(fixture, fixture->seal_seq);
+    for (int i = 0; i < 2; i++) {
+        struct job live = {0};
+        assert_true(fixture_claim(fixture, &live));
+        assert_string_equal(live.subscription_id, id);
+    }
+    (void)claim(fixture, retry.id);
+}
+
 static void what_was_begun_for_nobody_hurries_for_somebody(void **state)
 {
     struct fixture *fixture = *state;
@@ -360,6 +382,7 @@ int main(void)
         fixture_test(callers_with_one_key_share_it),
         fixture_test(what_failed_or_was_released_is_made_anew),
         fixture_test(what_somebody_waits_for_comes_first),
+        fixture_test(a_retried_export_goes_behind_windows),
         fixture_test(what_was_begun_for_nobody_hurries_for_somebody),
         fixture_test(an_organization_cannot_flood_those_who_wait),
         fixture_test(the_audit_log_has_exports_and_no_previews),
