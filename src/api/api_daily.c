@@ -129,7 +129,7 @@ static bool api_daily_check_day(struct api_call *call, const struct export_dates
 static bool api_daily_check_job(struct api_call *call, const struct job *job, struct err *err)
 {
     const bool is_old = job->reason != NULL && strcmp(job->reason, job_reason_past_retention) == 0;
-    if (is_old || (job->state == JOB_SUCCEEDED && job->reason != NULL))
+    if (is_old)
         return api_refuse(call, err, 400, API_DAILY_EXPIRED);
     if (job->state == JOB_FAILED) {
         call->failure = job->reason;

@@ -52,15 +52,18 @@ static void request_make_id(const struct job_key *key, const struct request_spec
     catalog_format_uuid(digest, ret_id);
 }
 
-// *ret_is_known: there is one of the id; *ret_is_usable: who asks now may have it.
+// *ret_is_known: there is one of the id; *ret_is_usable: who asks now may have it. One whose files
+// expired and could not be restored, for which it has a reason, is as good as FAILED.
 static bool request_look(struct catalog *catalog, const char *id, bool *ret_is_known,
                          bool *ret_is_usable, struct err *err)
 {
     const struct db_value values[] = {db_text(id)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(catalog_query_row(catalog,
-                          "SELECT u.status = 1 AND (SELECT j.state FROM jobs j"
-                          "  WHERE j.subscription_id = u.id ORDER BY j.revision DESC LIMIT 1) <> 4"
+                          "SELECT u.status = 1 AND (SELECT j.state <> 4"
+                          "  AND NOT (j.state = 3 AND j.is_expired = 1 AND j.reason IS NOT NULL)"
+                          "  FROM jobs j"
+                          "  WHERE j.subscription_id = u.id ORDER BY j.revision DESC LIMIT 1)"
                           " FROM subscriptions u WHERE u.id = $1",
                           values, ARRAY_COUNT(values), &rows, ret_is_known, err));
     *ret_is_usable = *ret_is_known && db_rows_int64(rows, 0) != 0;

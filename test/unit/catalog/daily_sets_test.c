@@ -102,6 +102,17 @@ static void expired_files_come_again(void **state)
     assert_string_equal(again.id, first.id);
     assert_int_equal(again.job.state, JOB_PENDING_GENERATION);
     assert_true(again.job.is_restoring);
+    // When they cannot, the set is made anew.
+    struct job restoring = {0};
+    fixture_set_bounds(fixture, fixture->seal_seq);
+    assert_true(fixture_claim(fixture, &restoring));
+    assert_string_equal(restoring.id, job.id);
+    const struct job_claim held = fixture_claim_of(&restoring);
+    assert_done(fixture, job_fail(fixture->catalog, &held, "other encoders", FIXTURE_NOW_MS, 0,
+                                  &fixture->err));
+    const struct request anew = make(fixture, &making, "orders");
+    assert_string_not_equal(anew.id, first.id);
+    assert_false(anew.job.is_restoring);
 }
 
 static int64_t count_requests(struct fixture *fixture)
