@@ -84,6 +84,7 @@ static bool job_find_lapsed(struct catalog *catalog, const struct job_claim_requ
 struct job_moment {
     int64_t now_ms;
     int64_t seal_seq;
+    bool leaves_backfills;
 };
 
 // The oldest window of the organization that need not wait. The chain of revisions is kept by those
@@ -152,6 +153,8 @@ static bool job_find_pending(struct catalog *catalog, const struct job_moment *m
         job_claim_orders[turn % (int64_t)ARRAY_COUNT(job_claim_orders)];
     for (size_t i = 0; i < JOB_PRIORITY_COUNT; i++) {
         const int64_t priority = (int64_t)order[i];
+        if (moment->leaves_backfills && order[i] == JOB_PRIORITY_BACKFILL)
+            continue;
         struct db_rows *turns CLEANUP(db_rows_close) = NULL;
         TRY(job_query_turns(catalog, priority, &turns, err));
         while (db_rows_next(turns, err)) {
@@ -167,6 +170,19 @@ static bool job_find_pending(struct catalog *catalog, const struct job_moment *m
         TRY(err->kind == ERR_NONE);
     }
     *ret_found = false;
+    return true;
+}
+
+static bool job_leaves_backfills(struct catalog *catalog, const struct job_claim_request *request,
+                                 bool *ret_leaves_backfills, struct err *err)
+{
+    int64_t count = 0;
+    if (request->is_reserve)
+        TRY(catalog_query_int64(catalog,
+                                "SELECT count(*) FROM (SELECT 1 FROM organizations"
+                                " WHERE disabled_at_ms = 0 LIMIT 2) AS some",
+                                NULL, 0, &count, err));
+    *ret_leaves_backfills = count > 1;
     return true;
 }
 
@@ -268,6 +284,7 @@ static bool job_claim_body(struct catalog *catalog, void *context, struct err *e
     arena_init(&arena);
     struct job_moment moment = {.now_ms = request->now_ms};
     TRY(segment_seal_point(catalog, &moment.seal_seq, err));
+    TRY(job_leaves_backfills(catalog, request, &moment.leaves_backfills, err));
     for (int settled = 0; settled < JOB_CLAIM_SETTLED_MAX; settled++) {
         struct job_candidate candidate = {0};
         bool found = false;
@@ -291,15 +308,20 @@ static bool job_is_claimable(struct catalog *catalog, const struct job_claim_req
                              bool *ret_is_claimable, struct err *err)
 {
     int64_t seal_seq = 0;
+    bool leaves_backfills = false;
     TRY(segment_seal_point(catalog, &seal_seq, err));
+    TRY(job_leaves_backfills(catalog, request, &leaves_backfills, err));
     const struct db_value values[] = {db_int64(request->now_ms), db_int64(request->lease_ms),
-                                      db_int64(seal_seq)};
+                                      db_int64(seal_seq),
+                                      db_int64(leaves_backfills ? 0 : JOB_PRIORITY_BACKFILL)};
     int64_t is_claimable = 0;
-    TRY(catalog_query_int64(catalog,
-                            "SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE " JOB_IS_LAPSED ")"
-                            " OR EXISTS (SELECT 1 FROM jobs WHERE state = 0 AND bound_seq >= 0"
-                            "  AND bound_seq <= $3 AND " JOB_RETRY_IS_DUE ") THEN 1 ELSE 0 END",
-                            values, ARRAY_COUNT(values), &is_claimable, err));
+    TRY(catalog_query_int64(
+        catalog,
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM jobs WHERE " JOB_IS_LAPSED ")"
+        " OR EXISTS (SELECT 1 FROM jobs WHERE state = 0 AND bound_seq >= 0"
+        "  AND bound_seq <= $3 AND priority IN (0, 1, 3, $4) AND " JOB_RETRY_IS_DUE
+        ") THEN 1 ELSE 0 END",
+        values, ARRAY_COUNT(values), &is_claimable, err));
     *ret_is_claimable = is_claimable != 0;
     return true;
 }

@@ -25,6 +25,9 @@ struct job_claim_request {
     int64_t now_ms;
     int64_t lease_ms;
     int64_t lost_limit; // claims lost before the job is FAILED
+    // While there are several organizations, this worker takes no backfills and custom exports:
+    // they may run for hours, and windows of the others fall due meanwhile.
+    bool is_reserve;
 };
 // The next job in the order of claims whose bound is sealed and whose retry time has come; takes
 // over lapsed leases first. *ret_found false: nothing to do. On the first claim seq_hi is frozen to

@@ -45,7 +45,9 @@ static const struct option serve_option_table[] = {
      .default_text = "2",
      .min = 0,
      .max = 48,
-     .doc = "Worker processes that run jobs, besides the one that keeps the lake"},
+     .doc = "Worker processes that run jobs, besides the one that keeps the lake; where there are "
+            "several organizations, one of several workers leaves backfills and custom exports to "
+            "the others"},
     {.name = "config",
      .type = OPTION_TEXT,
      .offset = offsetof(struct serve_options, config),
@@ -197,8 +199,8 @@ static size_t serve_list_processes(struct serve *serve,
         ret_processes[count++] = (struct supervisor_process){.name = "keeper",
                                                              .run = serve_run_keeper};
     for (int64_t i = 0; serve->has_worker && i < serve->options.worker_count; i++)
-        ret_processes[count++] = (struct supervisor_process){.name = "worker",
-                                                             .run = serve_run_worker};
+        ret_processes[count++] = (struct supervisor_process){
+            .name = "worker", .run = serve_run_worker, .is_first = i == 0};
     ASSERT(count <= SERVE_PROCESSES_MAX);
     for (size_t i = 0; i < count; i++) {
         ret_processes[i].index = i;

@@ -133,6 +133,7 @@ static bool serve_describe_worker(const struct serve *serve,
         .node_id = serve->data.node_id,
         .wake = &serve->wake,
         .wake_index = process->index,
+        .is_reserve = process->is_first && serve->options.worker_count > 1,
         .stop = stop,
     };
     return true;

@@ -22,6 +22,7 @@ struct supervisor_process {
     bool (*run)(const struct supervisor_process *process, int ready_fd, struct err *err);
     void *context;
     bool is_awaited; // the server is ready when all of these have said so
+    bool is_first;   // of its role
 };
 
 struct supervisor_config {

@@ -183,6 +183,7 @@ static bool worker_step(struct worker *worker, bool *ret_worked, struct err *err
         .now_ms = clock_wall_ms(config->clock),
         .lease_ms = config->worker->lease_ms,
         .lost_limit = config->worker->lost_limit,
+        .is_reserve = config->is_reserve,
     };
     struct job job;
     TRY(job_claim(worker->catalog, &request, &arena, ret_worked, &job, err));

@@ -48,6 +48,7 @@ struct worker_config {
     const char *node_id;       // stays with the data directory: one keeper at a time has it
     const struct wake *wake;
     size_t wake_index;
+    bool is_reserve; // one of several that stays free for windows (catalog/leases.h)
     struct stop *stop;
 };
 

@@ -193,6 +193,45 @@ static void organizations_take_turns(void **state)
     }
 }
 
+static bool claim_as_reserve(struct fixture *fixture, struct job *ret_job)
+{
+    const struct job_claim_request request = {
+        .worker_id = "reserve",
+        .supervisor_id = "supervisor",
+        .now_ms = FIXTURE_NOW_MS,
+        .lease_ms = 10000,
+        .lost_limit = 5,
+        .is_reserve = true,
+    };
+    bool found = false;
+    assert_done(fixture, job_claim(fixture->catalog, &request, &fixture->arena, &found, ret_job,
+                                   &fixture->err));
+    return found;
+}
+
+// Long exports of one organization leave a worker to the windows of the others; where there are no
+// others, all workers take them.
+static void one_worker_stays_free_for_windows(void **state)
+{
+    struct fixture *fixture = *state;
+    struct job job;
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    (void)fixture_backfill(fixture, id, FIXTURE_HOUR(1), FIXTURE_HOUR(4));
+    fixture_set_bounds(fixture, 0);
+    assert_true(claim_as_reserve(fixture, &job));
+    (void)subscribe_other(fixture, "other");
+    assert_false(claim_as_reserve(fixture, &job));
+    assert_int_equal(fixture_schedule(fixture, FIXTURE_HOUR(12), 500), 2);
+    fixture_set_bounds(fixture, 0);
+    for (int i = 0; i < 2; i++) {
+        assert_true(claim_as_reserve(fixture, &job));
+        assert_int_equal(job.kind, JOB_LIVE);
+    }
+    assert_false(claim_as_reserve(fixture, &job));
+    assert_true(fixture_claim(fixture, &job));
+    assert_int_equal(job.kind, JOB_BACKFILL);
+}
+
 static void one_that_waits_does_not_hide_the_others(void **state)
 {
     struct fixture *fixture = *state;
@@ -433,8 +472,8 @@ static void work(void *context)
     struct catalog *catalog CLEANUP(catalog_close) = NULL;
     if (!catalog_open(worker->path, &catalog, &worker->err))
         return;
-    const struct job_claim_request request = {"worker", "supervisor", FIXTURE_NOW_MS,
-                                              FIXTURE_LEASE_MS, 5};
+    const struct job_claim_request request = {
+        "worker", "supervisor", FIXTURE_NOW_MS, FIXTURE_LEASE_MS, 5, false};
     bool found = true;
     while (found && worker->claimed_count < WORKER_JOBS) {
         struct arena arena CLEANUP(arena_clear);
@@ -502,6 +541,7 @@ int main(void)
         fixture_test(the_first_failure_is_remembered),
         fixture_test(samples_and_live_in_turn_then_backfills),
         fixture_test(organizations_take_turns),
+        fixture_test(one_worker_stays_free_for_windows),
         fixture_test(one_that_waits_does_not_hide_the_others),
         fixture_test(what_waits_is_passed_over),
         fixture_test(ten_thousand_pending_jobs_cost_little),

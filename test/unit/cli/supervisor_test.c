@@ -290,8 +290,8 @@ static _Noreturn void supervise(struct board *board, const struct role *roles, s
     struct supervisor_process processes[PROCESSES_MAX];
     ASSERT(role_count <= PROCESSES_MAX);
     for (size_t i = 0; i < role_count; i++)
-        processes[i] = (struct supervisor_process){"role", i, roles[i].run, board,
-                                                   roles[i].is_awaited};
+        processes[i] =
+            (struct supervisor_process){"role", i, roles[i].run, board, roles[i].is_awaited, false};
     const struct supervisor_config config = {
         .processes = processes,
         .process_count = role_count,
