@@ -74,6 +74,12 @@ bool http_gate_is_in_head(const struct http_gate *gate)
     return gate->place == HTTP_GATE_HEAD || gate->place == HTTP_GATE_EMPTY_LINE;
 }
 
+uint64_t http_gate_whole_count(const struct http_gate *gate)
+{
+    const bool is_in_body = gate->place >= HTTP_GATE_BODY && gate->place < HTTP_GATE_SHUT;
+    return gate->message_count - is_in_body;
+}
+
 struct http_refusal http_gate_body_refusal(const struct http_gate *gate, uint64_t message_number)
 {
     return message_number == gate->message_count ? gate->body_refusal : (struct http_refusal){0};

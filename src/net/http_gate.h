@@ -104,6 +104,8 @@ size_t http_gate_pass(struct http_gate *gate, uint8_t *area, size_t held_bytes, 
 size_t http_gate_take_ending(struct http_gate *gate, uint8_t *to, size_t room_bytes);
 // Nothing will pass any more.
 bool http_gate_is_shut(const struct http_gate *gate);
+// How many messages have come whole, or were refused.
+uint64_t http_gate_whole_count(const struct http_gate *gate);
 // A head has begun to come.
 bool http_gate_is_in_head(const struct http_gate *gate);
 

@@ -4,6 +4,10 @@
 // read through the gate may only be short when the socket is empty, although the gate holds bytes
 // back and drops some. Nor does it tell twice of the end of a connection, which may come together
 // with the last bytes: so a read always goes on until the socket is empty.
+//
+// And the library lets go of everything when it reads of that end, also when it reads between a
+// request and its answer. But a client that has said all it wants to say is still owed the answers,
+// so the end is kept from the library until it is done with the requests that came whole.
 #include "net/http_intake.h"
 
 #include <errno.h>
@@ -144,6 +148,26 @@ static ssize_t http_intake_pull(struct http_connection *connection,
     return got;
 }
 
+// The library's poll tells of the end only once; this makes it tell again.
+static void http_intake_tell_end(const struct http_connection *connection)
+{
+    (void)shutdown(connection->fd, SHUT_RD); // the peer has closed that side
+}
+
+void http_intake_note_done(struct http_connection *connection)
+{
+    connection->done_count++;
+    if (connection->has_ended)
+        http_intake_tell_end(connection);
+}
+
+// The end of what the client sends.
+static bool http_intake_hides_end(struct http_connection *connection)
+{
+    return http_gate_whole_count(&connection->gate) > connection->done_count &&
+           http_keeper_lives(connection);
+}
+
 static ssize_t http_intake_nothing(const struct http_puller *puller)
 {
     errno = EAGAIN;
@@ -163,17 +187,18 @@ static ssize_t http_intake_read(struct http_connection *connection,
         if (http_gate_is_shut(&connection->gate))
             return size > 0 ? (ssize_t)size : http_intake_nothing(puller);
         size_t passed = 0;
-        const ssize_t got = http_intake_pull(connection, puller, to + size, room_bytes - size,
-                                             &passed);
+        const ssize_t got = connection->has_ended ? 0
+                                                  : http_intake_pull(connection, puller, to + size,
+                                                                     room_bytes - size, &passed);
         size += passed;
-        if (got <= 0 && size == 0)
-            return got;
-        if (got <= 0) {
-            // The library's poll has told it of this end already; this makes it tell once more.
-            if (got == 0)
-                (void)shutdown(connection->fd, SHUT_RD); // the peer has closed that side
-            return (ssize_t)size;
-        }
+        if (got > 0)
+            continue;
+        connection->has_ended = got == 0;
+        if (got == 0 && size > 0)
+            http_intake_tell_end(connection);
+        else if (got == 0 && http_intake_hides_end(connection))
+            return http_intake_nothing(puller);
+        return size > 0 ? (ssize_t)size : got;
     }
 }
 

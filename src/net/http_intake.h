@@ -11,6 +11,8 @@ struct http_server;
 // From now on what this thread reads from the connection's socket comes through its gate. On the
 // thread of the library that owns the connection, before it reads.
 void http_intake_add(struct http_server *server, struct http_connection *connection);
+// The library is done with a message: from now on it may be told that the client sends no more.
+void http_intake_note_done(struct http_connection *connection);
 // Before the socket is closed, since its number may come again at once.
 void http_intake_remove(struct http_connection *connection);
 // After the server's threads have ended.

@@ -132,6 +132,11 @@ bool http_keeper_count(struct http_connection *connection, size_t size_bytes)
     return lives;
 }
 
+bool http_keeper_lives(struct http_connection *connection)
+{
+    return http_keeper_count(connection, 0);
+}
+
 // With both locks held.
 static void http_keeper_cut(struct http_connection *connection)
 {

@@ -39,8 +39,10 @@ struct http_connection {
 
     // Of the owning thread:
     int request_count;
-    bool lingers;     // we close, the client may still be sending
-    bool awaits_head; // and none of its bytes has come
+    uint64_t done_count; // messages that the library is done with
+    bool has_ended;      // the client sends no more
+    bool lingers;        // we close, the client may still be sending
+    bool awaits_head;    // and none of its bytes has come
     struct http_gate gate;
     struct buf pending; // passed the gate, and the library had no room for it
     struct http_intake *intake;
@@ -72,5 +74,7 @@ void http_keeper_enter(struct http_connection *connection, enum http_phase phase
 void http_keeper_await_head(struct http_connection *connection);
 // A piece of a body came. False: the connection was cut.
 bool http_keeper_count(struct http_connection *connection, size_t size_bytes);
+// False: the connection was cut.
+bool http_keeper_lives(struct http_connection *connection);
 // Closes every connection's socket, so that the library lets its request go.
 void http_keeper_cut_all(struct http_server *server);

@@ -330,6 +330,7 @@ static void http_note_completed(void *context, struct MHD_Connection *library,
         return;
     *request_context = NULL;
     http_keeper_await_head(request->connection);
+    http_intake_note_done(request->connection);
     if (request->is_head_given)
         server->handler.ended(request, server->handler.context);
     const bool is_counted = request->is_counted;

@@ -216,6 +216,42 @@ static void test_slow_bodies_let_others_in(void **state)
     assert_true(fixture_all_ended(fixture));
 }
 
+// Clients that send no more are owed their answers: also when the library reads of that end between
+// a request and its answer, or between two pieces of a body that is taken slowly.
+static void test_end_of_requests_is_not_the_end_of_answers(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const paths[] = {"/suspend", "/sip-suspend", "/sip", "/echo"};
+    static char body[20000];
+    memset(body, 'x', sizeof body);
+    struct raw_client clients[64];
+    for (size_t i = 0; i < ARRAY_COUNT(clients); i++) {
+        raw_connect(&clients[i], fixture->port);
+        struct buf train CLEANUP(buf_clear);
+        buf_init(&train, 4 * sizeof body);
+        for (size_t k = 0; k < 3; k++) {
+            buf_append_format(&train, "POST %s HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n",
+                              paths[(i + k) % ARRAY_COUNT(paths)], sizeof body);
+            buf_append(&train, slice_of(body, sizeof body));
+        }
+        // The last request of every other client is not whole.
+        raw_send_bytes(&clients[i], train.data, train.size_bytes - i % 2);
+        assert_int_equal(shutdown(clients[i].fd, SHUT_WR), 0);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(clients); i++) {
+        for (size_t k = i % 2; k < 3; k++) {
+            struct raw_reply reply;
+            raw_read(&clients[i], &reply, false);
+            assert_int_equal(reply.status, 200);
+            assert_int_equal(reply.body.size_bytes, sizeof body);
+            raw_reply_clear(&reply);
+        }
+        assert_true(raw_is_closed(&clients[i], 5000));
+        raw_close(&clients[i]);
+    }
+    assert_true(fixture_all_ended(fixture));
+}
+
 static void test_expect_continue(void **state)
 {
     struct fixture *fixture = *state;
@@ -655,6 +691,7 @@ int main(void)
         cmocka_unit_test_prestate(test_handlers_take_what_they_want, &fixture),
         cmocka_unit_test_prestate(test_leavers_with_bytes_left, &fixture),
         cmocka_unit_test_prestate(test_slow_bodies_let_others_in, &fixture),
+        cmocka_unit_test_prestate(test_end_of_requests_is_not_the_end_of_answers, &fixture),
         cmocka_unit_test_prestate(test_expect_continue, &fixture),
         cmocka_unit_test_prestate(test_early_reply_without_body_keeps_the_connection, &fixture),
         cmocka_unit_test_prestate(test_reply_from_the_middle_of_a_body, &fixture),
