@@ -4,6 +4,7 @@
 #include "base/arena.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "cli/cli_call.h"
 
 #define ADMIN_COLUMNS_MAX    ((size_t)32)
 #define ADMIN_CELL_BYTES_MAX ((size_t)64 * 1024)
@@ -43,7 +44,15 @@ static void admin_write_texts(const struct json_node *list, struct buf *text)
     }
 }
 
-// Texts as they are (the server lets no control characters into names), all else as JSON.
+static const char *admin_visible(struct admin_table *table, struct slice text)
+{
+    struct buf visible CLEANUP(buf_clear);
+    buf_init(&visible, ADMIN_CELL_BYTES_MAX);
+    cli_call_append_visible(&visible, text);
+    return arena_copy_slice(&table->arena, buf_slice(&visible));
+}
+
+// Texts as they are, all else as JSON.
 static const char *admin_cell(struct admin_table *table, const struct json_node *node)
 {
     struct buf text CLEANUP(buf_clear);
@@ -65,7 +74,7 @@ static const char *admin_cell(struct admin_table *table, const struct json_node 
         json_node_write(node, &text);
         break;
     }
-    return arena_copy_slice(&table->arena, buf_slice(&text));
+    return admin_visible(table, buf_slice(&text));
 }
 
 static void admin_widen(struct admin_column *column, const char *cell)
@@ -104,7 +113,7 @@ static void admin_write_row(struct admin_table *table, const struct json_node *r
     for (size_t i = 0; i < table->column_count; i++) {
         const struct admin_column *column = &table->columns[i];
         const bool is_last = i + 1 == table->column_count;
-        const char *cell = row == NULL ? column->name
+        const char *cell = row == NULL ? admin_visible(table, slice_text(column->name))
                                        : admin_cell(table, json_node_get(row, column->name));
         admin_write_cell(cell, is_last ? 0 : column->width + ADMIN_COLUMN_GAP, destination);
     }
@@ -119,7 +128,8 @@ static void admin_write_object(struct admin_table *table, const struct json_node
         admin_widen(&names, table->columns[i].name);
     for (size_t i = 0; i < table->column_count; i++) {
         const char *name = table->columns[i].name;
-        admin_write_cell(name, names.width + ADMIN_COLUMN_GAP, destination);
+        admin_write_cell(admin_visible(table, slice_text(name)), names.width + ADMIN_COLUMN_GAP,
+                         destination);
         buf_append_text(destination, admin_cell(table, json_node_get(object, name)));
         buf_append_char(destination, '\n');
     }
