@@ -126,6 +126,7 @@ struct api_config fixture_config(struct fixture *fixture)
     const struct option_set set = {api_options, api_option_count, &config.settings};
     const struct option_input input = {0};
     fixture_must(option_read(&set, 1, &input, &fixture->arena, NULL, NULL, &err), &err);
+    config.settings.export_retention_ms = INT64_C(604800000); // an option of workers
     return config;
 }
 

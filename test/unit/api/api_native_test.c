@@ -281,6 +281,34 @@ static void windows_are_filled_by_backfill(void **state)
     assert_int_equal(json_node_count(json_node_get(retried, "jobs")), 2);
 }
 
+// A window whose expired files are being made again was delivered: it is no gap meanwhile.
+static void a_window_that_is_restored_is_no_gap(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *token = fixture->mine.token;
+    const char *id = fixture_subscribe(fixture, "hourly", "[\"name\"]");
+    fixture_backfill(fixture, id, 1);
+    const char *job_id = fixture_finish_job(fixture, "one");
+    struct err err;
+    int64_t count = 0;
+    struct job_expired_file *files = NULL;
+    size_t file_count = 0;
+    assert_true(job_expire(fixture->catalog, INT64_MAX, 10, &count, &err));
+    assert_true(job_expired_files(fixture->catalog, 10, &fixture->arena, &files, &file_count,
+                                  &count, &err));
+    for (size_t i = 0; i < file_count; i++)
+        assert_true(job_forget_file(fixture->catalog, files[i].job_id, files[i].key, &err));
+    struct fixture_reply reply =
+        fixture_post(fixture, token, fixture_format(fixture, "/v1/jobs/%s/restore", job_id), "");
+    assert_int_equal(reply.status, 200);
+    assert_string_equal(fixture_text(&reply, "status"), "PENDING_GENERATION");
+    reply = fixture_get(fixture, token, fixture_format(fixture, "/v1/subscriptions/%s/gaps", id));
+    assert_int_equal(json_node_count(reply.json), 0);
+    reply = fixture_get(fixture, token,
+                        fixture_format(fixture, "/v1/subscriptions/%s/windows", id));
+    assert_string_equal(text_of(json_node_at(reply.json, 0), "state"), "SUCCEEDED");
+}
+
 static void a_window_that_waits_for_the_scheduler_is_pending(void **state)
 {
     struct fixture *fixture = *state;
@@ -466,6 +494,7 @@ int main(void)
         API_TEST(topics_are_declared_and_read),
         API_TEST(bad_topics_are_refused),
         API_TEST(windows_are_filled_by_backfill),
+        API_TEST(a_window_that_is_restored_is_no_gap),
         API_TEST(a_window_that_waits_for_the_scheduler_is_pending),
         API_TEST(long_ledgers_are_bounded),
         API_TEST(bad_backfills_are_refused),
