@@ -18,6 +18,8 @@ enum request_limits {
     REQUEST_GENERATIONS_MAX = 10000,
     // Jobs that somebody waits for go before all windows: so one organization may not have many.
     REQUEST_AWAITED_MAX = 256,
+    // Each may become as large as the lake: so one organization may not order any number of them.
+    REQUEST_EXPORTS_MAX = 1000,
     REQUEST_PREVIEW_DAYS = 1,
     REQUEST_EXPORT_DAYS = 30,
 };
@@ -89,19 +91,25 @@ static bool request_choose_id(struct catalog *catalog, const struct job_key *key
 
 // --- Making
 
+static enum job_priority request_priority(const struct request_spec *spec)
+{
+    return spec->is_awaited ? JOB_PRIORITY_REQUEST : JOB_PRIORITY_BACKFILL;
+}
+
 static bool request_check_room(struct catalog *catalog, const struct request_spec *spec,
                                struct err *err)
 {
-    if (!spec->is_awaited)
-        return true;
-    const struct db_value values[] = {db_text(spec->organization_id),
-                                      db_int64(JOB_PRIORITY_REQUEST)};
+    if (!spec->is_awaited && spec->kind != SUBSCRIPTION_CUSTOM_EXPORT)
+        return true; // made ahead, by ourselves
+    const enum job_priority priority = request_priority(spec);
+    const struct db_value values[] = {db_text(spec->organization_id), db_int64((int64_t)priority)};
     int64_t count = 0;
     TRY(catalog_query_int64(catalog,
-                            "SELECT count(*) FROM jobs"
-                            " WHERE state = 0 AND priority = $2 AND organization_id = $1",
+                            "SELECT count(*) FROM jobs j JOIN subscriptions s"
+                            " ON s.id = j.subscription_id AND s.kind > 0"
+                            " WHERE j.state = 0 AND j.priority = $2 AND j.organization_id = $1",
                             values, ARRAY_COUNT(values), &count, err));
-    if (count >= REQUEST_AWAITED_MAX)
+    if (count >= (spec->is_awaited ? REQUEST_AWAITED_MAX : REQUEST_EXPORTS_MAX))
         return err_set(err, ERR_UNAVAILABLE, "too many requests wait");
     return true;
 }
@@ -147,7 +155,7 @@ static bool request_insert_job(struct catalog *catalog, const struct job_key *ke
         .start_ms = spec->start_ms,
         .end_ms = spec->end_ms,
         .kind = JOB_BACKFILL,
-        .priority = spec->is_awaited ? JOB_PRIORITY_REQUEST : JOB_PRIORITY_BACKFILL,
+        .priority = request_priority(spec),
         .is_visible = spec->kind != SUBSCRIPTION_PREVIEW,
         .bound_seq = -1,
         .now_ms = spec->now_ms,

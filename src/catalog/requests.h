@@ -32,7 +32,7 @@ struct request_spec {
     const char *shared_key;
 };
 // Makes it with its job, which waits for the events that are acknowledged by now. UNAVAILABLE when
-// the organization has too many that somebody waits for. An actor's key is claimed, and an entry of
+// the organization has too many that wait. An actor's key is claimed, and an entry of
 // the audit log written, for exports, not for previews.
 NODISCARD bool request_create(struct catalog *catalog, const struct request_spec *spec,
                               struct arena *arena, struct request *ret_request, struct err *err);

@@ -305,6 +305,23 @@ static void an_organization_cannot_flood_those_who_wait(void **state)
     (void)make_kind(fixture, SUBSCRIPTION_CUSTOM_EXPORT, NULL); // for which nobody waits
 }
 
+static void an_organization_cannot_order_without_end(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct request_spec spec = spec_of(fixture, SUBSCRIPTION_CUSTOM_EXPORT, NULL);
+    bool is_done = true;
+    int count = 0;
+    for (struct request request; is_done && count < 2000; count++)
+        is_done = request_create(fixture->catalog, &spec, &fixture->arena, &request, &fixture->err);
+    assert_int_equal(fixture->err.kind, ERR_UNAVAILABLE);
+    assert_int_equal(count - 1, 1000);
+    const char *other_app_id = NULL;
+    struct request_spec others = spec;
+    others.organization_id = fixture_organization(fixture, "other", &other_app_id);
+    others.app_id = other_app_id;
+    (void)make(fixture, &others);
+}
+
 static void the_audit_log_has_exports_and_no_previews(void **state)
 {
     struct fixture *fixture = *state;
@@ -385,6 +402,7 @@ int main(void)
         fixture_test(a_retried_export_goes_behind_windows),
         fixture_test(what_was_begun_for_nobody_hurries_for_somebody),
         fixture_test(an_organization_cannot_flood_those_who_wait),
+        fixture_test(an_organization_cannot_order_without_end),
         fixture_test(the_audit_log_has_exports_and_no_previews),
         fixture_test(what_is_long_over_is_removed),
     };
