@@ -96,7 +96,7 @@ bool api_admin_app_update(struct api_call *call, struct err *err)
 bool api_admin_app_delete(struct api_call *call, struct err *err)
 {
     TRY(tenant_delete_app(call->catalog, api_call_param(call, 0), call->now_ms, err));
-    api_admin_write_success(call, "App deleted");
+    api_write_success(call, "App deleted");
     api_call_changed(call);
     return true;
 }

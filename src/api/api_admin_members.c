@@ -132,11 +132,3 @@ bool api_admin_organization_query(struct api_call *call, const char **ret_id, st
     *ret_id = slice_is_empty(id) ? NULL : arena_copy_slice(call->arena, id);
     return api_admin_check_organization(call, *ret_id, err);
 }
-
-void api_admin_write_success(struct api_call *call, const char *description)
-{
-    json_text_open(&call->json, '{');
-    json_text_member_text(&call->json, "status", "SUCCESS");
-    json_text_member_text(&call->json, "description", description);
-    json_text_close(&call->json, '}');
-}

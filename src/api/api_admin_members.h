@@ -35,6 +35,3 @@ NODISCARD bool api_admin_check_organization(struct api_call *call, const char *i
 // organization_id of the query; NULL when there is none.
 NODISCARD bool api_admin_organization_query(struct api_call *call, const char **ret_id,
                                             struct err *err);
-
-// {"status":"SUCCESS","description":...}
-void api_admin_write_success(struct api_call *call, const char *description);

@@ -239,6 +239,6 @@ bool api_admin_token_rotate(struct api_call *call, struct err *err)
 bool api_admin_token_revoke(struct api_call *call, struct err *err)
 {
     TRY(tenant_revoke_token(call->catalog, api_call_param(call, 0), call->now_ms, err));
-    api_admin_write_success(call, "Token revoked");
+    api_write_success(call, "Token revoked");
     return true;
 }

@@ -5,20 +5,12 @@
 #include "api/api_handlers.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
+#include "api/api_subscriptions.h"
 #include "api/api_write.h"
 
 static bool api_is_hosted(const struct subscription *subscription)
 {
     return subscription->report.destination == REPORT_BRANCH;
-}
-
-static bool api_job_subscription(struct api_call *call, struct subscription *ret_subscription,
-                                 struct err *err)
-{
-    const struct subscription_scope scope = api_call_scope(call);
-    TRY(api_call_catalog(call, err));
-    return subscription_get(call->catalog, &scope, call->match.params[0], call->arena,
-                            ret_subscription, err);
 }
 
 // Signed URLs are minted for a second of time, so within it a list is the same until something
@@ -44,7 +36,7 @@ static bool api_write_jobs(struct api_call *call, struct api_page *page, struct 
     struct subscription subscription = {0};
     struct job *jobs = NULL;
     size_t count = 0;
-    TRY(api_job_subscription(call, &subscription, err));
+    TRY(api_find_subscription(call, &subscription, err));
     const int64_t since_ms = call->now_ms - call->api->config.settings.export_retention_ms;
     TRY(job_list(call->catalog, subscription.id, since_ms, call->arena, &jobs, &count, err));
     json_text_open(&call->json, '[');
@@ -78,7 +70,7 @@ bool api_job_get(struct api_call *call, struct err *err)
 {
     struct subscription subscription = {0};
     struct job job = {0};
-    TRY(api_job_subscription(call, &subscription, err));
+    TRY(api_find_subscription(call, &subscription, err));
     TRY(job_get(call->catalog, call->identity.organization_id, slice_text(subscription.id),
                 call->match.params[1], call->arena, &job, err));
     api_write_job(call, &job, api_is_hosted(&subscription));

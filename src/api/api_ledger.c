@@ -5,6 +5,7 @@
 #include "api/api_handlers.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
+#include "api/api_subscriptions.h"
 #include "api/api_write.h"
 #include "base/civil.h"
 #include "base/mem.h"
@@ -201,9 +202,7 @@ static bool api_open_ledger(struct api_ledger *ledger, struct err *err)
     TRY(api_date_parameter(call, "start_date", &from_ms, err));
     TRY(api_date_parameter(call, "end_date", &to_ms, err));
     TRY(api_page_open(call, API_PAGE_ASCENDING, &ledger->page, err));
-    const struct subscription_scope scope = api_call_scope(call);
-    TRY(subscription_get(call->catalog, &scope, call->match.params[0], call->arena,
-                         &ledger->subscription, err));
+    TRY(api_find_subscription(call, &ledger->subscription, err));
     TRY(subscription_stretches(call->catalog, ledger->subscription.id, call->arena,
                                &ledger->stretches, &ledger->stretch_count, err));
     TRY(subscription_get_pauses(call->catalog, ledger->subscription.id, call->arena,

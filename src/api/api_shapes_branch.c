@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies of the Branch surface. Enumerations are asked of the functions that name their values.
 #include "api/api_shapes.h"
+#include "base/check.h"
 #include "catalog/jobs.h"
 #include "catalog/subscriptions.h"
 #include "model/report.h"
@@ -44,7 +45,7 @@ static const char *api_subscription_status_at(size_t index)
 static const char *api_cloud_at(size_t index)
 {
     static const char *const names[] = {"s3", "gcs"};
-    return index < sizeof names / sizeof names[0] ? names[index] : NULL;
+    return index < ARRAY_COUNT(names) ? names[index] : NULL;
 }
 
 // --- Objects
@@ -62,6 +63,8 @@ static const struct api_member api_report_request[] = {
 static const struct api_member api_subscribe_request[] = {
     {"report", "ReportRequest", NULL},
     {"destination", "Destination", NULL},
+    {"app_id?", "AppId", "Of subscribe: where the query names neither app nor organization"},
+    {"organization_id?", "AppId", "The same"},
     {NULL, NULL, NULL},
 };
 

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "api/api_shapes.h"
+#include "base/check.h"
 
 static const struct api_member api_error_detail[] = {
     {"message", "string", "What is wrong, for a person"},
@@ -49,7 +50,7 @@ static const struct api_member api_readiness[] = {
 static const char *api_readiness_status_at(size_t index)
 {
     static const char *const names[] = {"ready", "unavailable"};
-    return index < sizeof names / sizeof names[0] ? names[index] : NULL;
+    return index < ARRAY_COUNT(names) ? names[index] : NULL;
 }
 
 static const char *api_ingest_mode_at(size_t index)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies of custom exports, daily exports and previews.
 #include "api/api_shapes.h"
+#include "base/check.h"
 
 static const struct api_member api_custom_request[] = {
     {"start_date", "string", "ISO 8601; without an offset it is read in timezone"},
@@ -13,6 +14,8 @@ static const struct api_member api_custom_request[] = {
     {"response_format?", "ReportFormat?", "csv by default"},
     {"response_format_compression?", "ReportCompression?", "none by default"},
     {"allow_multiple_files?", "Switch", "All rows, in files of a fixed number of rows"},
+    {"app_id?", "AppId", "Where the query names neither app nor organization"},
+    {"organization_id?", "AppId", "The same"},
     {NULL, NULL, NULL},
 };
 
@@ -26,7 +29,7 @@ static const struct api_member api_custom_created[] = {
 static const char *api_custom_status_at(size_t index)
 {
     static const char *const names[] = {"pending", "running", "complete", "fail"};
-    return index < sizeof names / sizeof names[0] ? names[index] : NULL;
+    return index < ARRAY_COUNT(names) ? names[index] : NULL;
 }
 
 static const struct api_member api_custom_status[] = {
@@ -48,7 +51,7 @@ static const struct api_member api_custom_status[] = {
 static const char *api_warehouse_at(size_t index)
 {
     static const char *const names[] = {"EVENT", "AGGREGATE"};
-    return index < sizeof names / sizeof names[0] ? names[index] : NULL;
+    return index < ARRAY_COUNT(names) ? names[index] : NULL;
 }
 
 static const struct api_member api_ready_request[] = {
@@ -69,7 +72,7 @@ static const struct api_member api_daily_request[] = {
     {"branch_key", "string", "Of the app"},
     {"branch_secret", "string", "Of the app"},
     {"export_date?", "string", "YYYY-MM-DD: a day of UTC; here or in the query"},
-    {"app_id?", "string", "Must be the app of the key"},
+    {"app_id?", "AppId", "Must be the app of the key"},
     {NULL, NULL, NULL},
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies of the native calls under /v1.
 #include "api/api_shapes.h"
+#include "base/check.h"
 #include "model/field.h"
 
 static const char *api_field_type_at(size_t index)
@@ -11,14 +12,14 @@ static const char *api_field_type_at(size_t index)
 static const char *api_field_origin_at(size_t index)
 {
     static const char *const names[] = {"system", "built-in", "declared", "learned"};
-    return index < sizeof names / sizeof names[0] ? names[index] : NULL;
+    return index < ARRAY_COUNT(names) ? names[index] : NULL;
 }
 
 static const char *api_window_state_at(size_t index)
 {
     static const char *const names[] = {"OPEN",   "PENDING", "RUNNING", "SUCCEEDED",
                                         "FAILED", "MISSING", "PAUSED"};
-    return index < sizeof names / sizeof names[0] ? names[index] : NULL;
+    return index < ARRAY_COUNT(names) ? names[index] : NULL;
 }
 
 // --- Events and topics

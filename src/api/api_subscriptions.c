@@ -164,13 +164,12 @@ bool api_subscription_delete(struct api_call *call, struct err *err)
 {
     const struct subscription_scope scope = api_call_scope(call);
     TRY(subscription_deactivate(call->catalog, &scope, call->match.params[0], call->now_ms, err));
-    json_text_open(&call->json, '{');
-    json_text_member_text(&call->json, "status", "SUCCESS");
-    json_text_member_text(&call->json, "description", "Subscription deactivated successfully");
-    json_text_close(&call->json, '}');
+    api_write_success(call, "Subscription deactivated successfully");
     api_call_changed(call);
     return true;
 }
+
+// --- The organization's id in trust policies
 
 bool api_subscription_external_id(struct api_call *call, struct err *err)
 {
@@ -183,6 +182,8 @@ bool api_subscription_external_id(struct api_call *call, struct err *err)
     json_text_close(&call->json, '}');
     return true;
 }
+
+// --- Past windows
 
 static bool api_date_member(struct api_call *call, const struct json_node *body, const char *name,
                             int64_t *ret_time_ms, struct err *err)

@@ -4,6 +4,7 @@
 #include "api/api_handlers.h"
 #include "api/api_page.h"
 #include "api/api_reply.h"
+#include "base/check.h"
 
 static const char *api_origin_name(enum field_origin origin)
 {
@@ -31,7 +32,7 @@ static void api_write_field(struct json_text *json, const struct schema_field *f
 
 static void api_write_topic(struct json_text *json, const struct schema *schema)
 {
-    const size_t system_count = sizeof schema_system_fields / sizeof schema_system_fields[0];
+    const size_t system_count = ARRAY_COUNT(schema_system_fields);
     json_text_open(json, '{');
     json_text_member_text(json, "name", schema->topic_name);
     json_text_member_int64(json, "schema_id", schema->schema_id);

@@ -103,3 +103,11 @@ void api_write_native_job(struct api_call *call, const struct job *job, bool is_
         api_write_time(json, "finished_at", job->finished_at_ms);
     json_text_close(json, '}');
 }
+
+void api_write_success(struct api_call *call, const char *description)
+{
+    json_text_open(&call->json, '{');
+    json_text_member_text(&call->json, "status", "SUCCESS");
+    json_text_member_text(&call->json, "description", description);
+    json_text_close(&call->json, '}');
+}

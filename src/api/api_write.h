@@ -23,3 +23,6 @@ void api_write_native_job(struct api_call *call, const struct job *job, bool is_
 void api_url_secret(const struct api *api, const char *key_id, uint8_t ret_secret[32]);
 
 #define API_URL_REGION "us-east-1"
+
+// The body of a call that ends something: {"status":"SUCCESS","description":...}
+void api_write_success(struct api_call *call, const char *description);
