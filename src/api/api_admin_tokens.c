@@ -7,23 +7,18 @@
 #include "api/api_page.h"
 #include "api/api_reply.h"
 #include "api/api_write.h"
-#include "base/check.h"
 #include "base/civil.h"
 #include "base/mem.h"
-
-#define API_OPERATOR_ONLY (TENANT_ADMIN | TENANT_OPERATOR_INGEST)
-
-static const enum tenant_permission api_permissions[] = {
-    TENANT_EXPORT, TENANT_INGEST, TENANT_SENSITIVE_DATA, TENANT_ADMIN, TENANT_OPERATOR_INGEST,
-};
 
 static void api_write_permissions(struct json_text *json, unsigned permissions)
 {
     json_text_key(json, "permissions");
     json_text_open(json, '[');
-    for (size_t i = 0; i < ARRAY_COUNT(api_permissions); i++) {
-        if ((permissions & api_permissions[i]) != 0)
-            json_text_string(json, slice_text(tenant_permission_name(api_permissions[i])));
+    unsigned permission;
+    for (size_t i = 0; (permission = tenant_permission_at(i)) != 0; i++) {
+        if ((permissions & permission) != 0)
+            json_text_string(
+                json, slice_text(tenant_permission_name((enum tenant_permission)permission)));
     }
     json_text_close(json, ']');
 }
@@ -143,7 +138,7 @@ static bool api_take_permissions(struct api_call *call, const struct json_node *
 static bool api_check_permissions(struct api_call *call, const struct tenant_token_request *request,
                                   struct err *err)
 {
-    const unsigned operator_part = request->permissions & API_OPERATOR_ONLY;
+    const unsigned operator_part = request->permissions & TENANT_OPERATOR_PERMISSIONS;
     if (request->organization_id != NULL && operator_part != 0)
         return api_refuse(call, err, 400,
                           "Permissions admin and operator_ingest are for tokens without "

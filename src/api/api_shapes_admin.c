@@ -5,11 +5,8 @@
 
 static const char *api_permission_at(size_t index)
 {
-    const unsigned last = TENANT_OPERATOR_INGEST;
-    const unsigned permission = index < 8 ? 1U << index : 0;
-    if (permission == 0 || permission > last)
-        return NULL;
-    return tenant_permission_name((enum tenant_permission)permission);
+    const unsigned permission = tenant_permission_at(index);
+    return permission == 0 ? NULL : tenant_permission_name((enum tenant_permission)permission);
 }
 
 static const struct api_member api_organization_request[] = {

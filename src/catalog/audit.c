@@ -81,6 +81,9 @@ bool audit_record_note(struct catalog *catalog, struct audit_change change, stru
     return audit_record(catalog, &change, err);
 }
 
+#define AUDIT_COLUMNS                                                                              \
+    "id, at_ms, organization_id, key_id, user_id, peer, request_id, action, object_id, details"
+
 bool audit_list(struct catalog *catalog, const struct audit_query *query, struct arena *arena,
                 struct audit_entry **ret_entries, size_t *ret_count, struct err *err)
 {
@@ -93,11 +96,9 @@ bool audit_list(struct catalog *catalog, const struct audit_query *query, struct
     };
     // Two statements, so that each has its index.
     const char *sql = query->organization_id == NULL
-                          ? "SELECT id, at_ms, organization_id, key_id, user_id, peer, request_id,"
-                            " action, object_id, details FROM audit_entries"
+                          ? "SELECT " AUDIT_COLUMNS " FROM audit_entries"
                             " WHERE id < $2 ORDER BY id DESC LIMIT $3"
-                          : "SELECT id, at_ms, organization_id, key_id, user_id, peer, request_id,"
-                            " action, object_id, details FROM audit_entries"
+                          : "SELECT " AUDIT_COLUMNS " FROM audit_entries"
                             " WHERE organization_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3";
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(db_query(catalog->db, sql, values, ARRAY_COUNT(values), &rows, err));

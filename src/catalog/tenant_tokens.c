@@ -10,15 +10,20 @@
 
 static const struct {
     enum tenant_permission permission;
-    bool is_for_operators; // else for tokens of an organization
     const char *name;
 } tenant_permissions[] = {
-    {TENANT_EXPORT, false, "export"},
-    {TENANT_INGEST, false, "ingest"},
-    {TENANT_SENSITIVE_DATA, false, "sensitive_data"},
-    {TENANT_ADMIN, true, "admin"},
-    {TENANT_OPERATOR_INGEST, true, "operator_ingest"},
+    {TENANT_EXPORT, "export"},
+    {TENANT_INGEST, "ingest"},
+    {TENANT_SENSITIVE_DATA, "sensitive_data"},
+    {TENANT_ADMIN, "admin"},
+    {TENANT_OPERATOR_INGEST, "operator_ingest"},
 };
+
+unsigned tenant_permission_at(size_t index)
+{
+    return index < ARRAY_COUNT(tenant_permissions) ? (unsigned)tenant_permissions[index].permission
+                                                   : 0;
+}
 
 unsigned tenant_permission_parse(struct slice name)
 {
@@ -51,8 +56,9 @@ static bool tenant_check_permissions(bool is_operator, unsigned permissions, str
 {
     unsigned allowed = 0;
     for (size_t i = 0; i < ARRAY_COUNT(tenant_permissions); i++) {
-        if (tenant_permissions[i].is_for_operators == is_operator)
-            allowed |= (unsigned)tenant_permissions[i].permission;
+        const unsigned permission = (unsigned)tenant_permissions[i].permission;
+        if (is_operator == ((permission & TENANT_OPERATOR_PERMISSIONS) != 0))
+            allowed |= permission;
     }
     if (permissions == 0)
         return err_set(err, ERR_INVALID, "a token needs a permission");

@@ -19,6 +19,11 @@ enum tenant_permission {
     TENANT_OPERATOR_INGEST = 16, // events of any app, app_id in each line
 };
 
+// What tokens of operators may have, and those of organizations may not.
+#define TENANT_OPERATOR_PERMISSIONS ((unsigned)(TENANT_ADMIN | TENANT_OPERATOR_INGEST))
+
+// All of them, in the order of replies; 0 behind the last.
+unsigned tenant_permission_at(size_t index);
 // "export", "ingest", "sensitive_data", "admin", "operator_ingest". 0 when unknown.
 unsigned tenant_permission_parse(struct slice name);
 const char *tenant_permission_name(enum tenant_permission permission);
