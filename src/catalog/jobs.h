@@ -29,7 +29,7 @@ enum job_kind {
     JOB_SAMPLE, // of subscribe: never listed, files deleted again
     JOB_LIVE,
     JOB_BACKFILL,
-    JOB_LATE, // supplementary: listed once it is known to have rows
+    JOB_LATE, // a late revision: listed once it is known to have rows
     JOB_RETRY,
 };
 

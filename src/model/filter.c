@@ -304,7 +304,7 @@ static bool filter_parse_root(const struct json_node *root, const struct schema 
 bool filter_parse(const struct json_node *node, const struct schema *schema, struct arena *arena,
                   const struct filter **ret_filter, struct err *err)
 {
-    CLEANUP(json_tree_free) struct json_tree *tree = NULL;
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     const struct json_node *root;
     TRY(filter_unwrap(node, &tree, &root, err));
     if (root == NULL) {

@@ -39,7 +39,7 @@ NODISCARD bool filter_normalize(const struct json_node *node, struct arena *aren
                                 const char **ret_json, struct err *err);
 
 // Calls visit for each field name of the array, before it is parsed: in order, as often as it
-// stands there; none where the shape is not a filter's.
+// stands there, at most FILTER_NODES_MAX + 1 times; none where the shape is not a filter's.
 void filter_each_name(const struct json_node *root, void (*visit)(struct slice name, void *context),
                       void *context);
 

@@ -73,14 +73,14 @@ bool filter_unwrap(const struct json_node *node, struct json_tree **ret_tree,
 bool filter_normalize(const struct json_node *node, struct arena *arena, const char **ret_json,
                       struct err *err)
 {
-    CLEANUP(json_tree_free) struct json_tree *tree = NULL;
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     const struct json_node *root;
     TRY(filter_unwrap(node, &tree, &root, err));
     if (root == NULL) {
         *ret_json = NULL;
         return true;
     }
-    CLEANUP(buf_clear) struct buf json;
+    struct buf json CLEANUP(buf_clear);
     buf_init(&json, FILTER_JSON_BYTES_MAX);
     json_node_write(root, &json);
     if (json.overflowed)

@@ -319,14 +319,14 @@ static const char *report_load_text(const struct json_node *root, const char *ke
 static bool report_load_document(struct slice document, struct arena *arena,
                                  struct report *ret_report, struct err *err)
 {
-    CLEANUP(json_tree_free) struct json_tree *tree = NULL;
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     TRY(json_tree_parse(document, &tree, err));
     const struct json_node *root = json_tree_root(tree);
     struct report report;
     TRY(report_parse(root, arena, &report, err));
     const struct json_node *typed = report_member(root, "filter_typed");
     if (typed != NULL) {
-        CLEANUP(buf_clear) struct buf text;
+        struct buf text CLEANUP(buf_clear);
         buf_init(&text, REPORT_FILTER_BYTES_MAX);
         json_node_write(typed, &text);
         TRY(buf_check(&text, err));

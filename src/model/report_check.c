@@ -77,7 +77,7 @@ static bool report_check_filter(const struct json_node *root, const struct schem
 {
     const struct filter *filter;
     TRY(filter_parse(root, schema, arena, &filter, err));
-    CLEANUP(buf_clear) struct buf typed;
+    struct buf typed CLEANUP(buf_clear);
     buf_init(&typed, REPORT_FILTER_BYTES_MAX);
     filter_store(filter, &typed);
     if (typed.overflowed)
@@ -89,7 +89,7 @@ static bool report_check_filter(const struct json_node *root, const struct schem
 bool report_check(struct report *report, const struct schema *schema, struct arena *arena,
                   struct report_bad_fields *ret_bad_fields, struct err *err)
 {
-    CLEANUP(json_tree_free) struct json_tree *tree = NULL;
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     if (report->filter_json != NULL)
         TRY(json_tree_parse(slice_text(report->filter_json), &tree, err));
     const struct json_node *filter = tree == NULL ? NULL : json_tree_root(tree);

@@ -303,7 +303,7 @@ bool report_parse_destination(const struct json_node *destination, struct arena 
     if (!report_destination_parse(type, &kind))
         return err_set(err, ERR_INVALID, "Invalid subscription_type");
 
-    CLEANUP(buf_clear) struct buf bytes;
+    struct buf bytes CLEANUP(buf_clear);
     buf_init(&bytes, REPORT_DESTINATION_BYTES);
     struct json_text json;
     json_text_init(&json, &bytes);

@@ -41,8 +41,8 @@ static bool report_write_overlay(struct json_text *json, const char *key,
 static bool report_parse_edited(const struct json_node *document, const struct json_node *patch,
                                 struct arena *arena, struct report *ret_report, struct err *err)
 {
-    CLEANUP(buf_clear) struct buf text;
-    CLEANUP(json_tree_free) struct json_tree *tree = NULL;
+    struct buf text CLEANUP(buf_clear);
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     struct json_text json;
     buf_init(&text, REPORT_EDIT_BYTES_MAX);
     json_text_init(&json, &text);
@@ -65,8 +65,8 @@ static bool report_edits(const struct json_node *patch, const char *key)
 bool report_edit(const struct report *report, const struct json_node *patch, struct arena *arena,
                  struct report *ret_report, struct err *err)
 {
-    CLEANUP(buf_clear) struct buf text;
-    CLEANUP(json_tree_free) struct json_tree *tree = NULL;
+    struct buf text CLEANUP(buf_clear);
+    struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     struct report edited;
     buf_init(&text, REPORT_EDIT_BYTES_MAX);
     report_store(report, &text);
