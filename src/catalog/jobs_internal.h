@@ -57,6 +57,9 @@ struct job_key {
     uint8_t bytes[32];
 };
 NODISCARD bool job_key_load(struct catalog *catalog, struct job_key *ret_key, struct err *err);
+// The same name always gives the same id, which nobody can guess without the key.
+void job_derive_id(const struct job_key *key, struct slice name,
+                   char ret_id[CATALOG_UUID_CHARS + 1]);
 
 struct job_row {
     const char *subscription_id;

@@ -120,6 +120,16 @@ bool job_key_load(struct catalog *catalog, struct job_key *ret_key, struct err *
     return true;
 }
 
+void job_derive_id(const struct job_key *key, struct slice name,
+                   char ret_id[CATALOG_UUID_CHARS + 1])
+{
+    uint8_t digest[32];
+    hmac_sha256(slice_of(key->bytes, sizeof key->bytes), name, digest);
+    digest[6] = (uint8_t)((digest[6] & 0x0f) | 0x50); // version 5: from a name by a hash
+    digest[8] = (uint8_t)((digest[8] & 0x3f) | 0x80);
+    catalog_format_uuid(digest, ret_id);
+}
+
 void job_make_id(const struct job_key *key, const struct job_row *row,
                  char ret_id[CATALOG_UUID_CHARS + 1])
 {
@@ -128,11 +138,7 @@ void job_make_id(const struct job_key *key, const struct job_row *row,
     buf_append_format(&name, "%s|%" PRId64 "|%" PRId64 "|%d", row->subscription_id, row->start_ms,
                       row->revision, row->kind == JOB_SAMPLE);
     ASSERT(!name.overflowed);
-    uint8_t digest[32];
-    hmac_sha256(slice_of(key->bytes, sizeof key->bytes), buf_slice(&name), digest);
-    digest[6] = (uint8_t)((digest[6] & 0x0f) | 0x50); // version 5: from a name by a hash
-    digest[8] = (uint8_t)((digest[8] & 0x3f) | 0x80);
-    catalog_format_uuid(digest, ret_id);
+    job_derive_id(key, buf_slice(&name), ret_id);
 }
 
 // --- Making

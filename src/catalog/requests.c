@@ -7,7 +7,6 @@
 
 #include "base/check.h"
 #include "base/civil.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
 #include "catalog/subscriptions_internal.h"
@@ -47,11 +46,7 @@ static void request_make_id(const struct job_key *key, const struct request_spec
                       spec->app_id == NULL ? "" : spec->app_id, generation);
     buf_append_text(&name, spec->shared_key);
     ASSERT(!name.overflowed);
-    uint8_t digest[32];
-    hmac_sha256(slice_of(key->bytes, sizeof key->bytes), buf_slice(&name), digest);
-    digest[6] = (uint8_t)((digest[6] & 0x0f) | 0x50); // version 5: from a name by a hash
-    digest[8] = (uint8_t)((digest[8] & 0x3f) | 0x80);
-    catalog_format_uuid(digest, ret_id);
+    job_derive_id(key, buf_slice(&name), ret_id);
 }
 
 // *ret_is_known: there is one of the id; *ret_is_usable: who asks now may have it. One whose files
