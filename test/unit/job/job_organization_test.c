@@ -113,6 +113,17 @@ static void test_organization_without_apps_then(void **state)
     assert_int_equal(done.file_count, 0);
 }
 
+// An attempt that freezes the recipe and then has no store to write to.
+static void fail_once(struct job_fixture *fixture, const struct job *job)
+{
+    int64_t row_count = 0;
+    struct store *faulty CLEANUP(store_close) = store_fault_new(store_memory_new(), 1,
+                                                                ERR_UNAVAILABLE);
+    fixture->config.store = faulty;
+    assert_refused(fixture, job_fixture_run(fixture, job, &row_count), ERR_UNAVAILABLE);
+    fixture->config.store = fixture->store;
+}
+
 // Two attempts, between which the world changed.
 static void test_the_apps_are_frozen_with_the_recipe(void **state)
 {
@@ -122,12 +133,7 @@ static void test_the_apps_are_frozen_with_the_recipe(void **state)
     job_fixture_seal(fixture);
     const char *id = subscribe(fixture);
     const struct job job = job_fixture_claim_hour(fixture, id, HOUR);
-    int64_t row_count = 0;
-    struct store *faulty CLEANUP(store_close) = store_fault_new(store_memory_new(), 1,
-                                                                ERR_UNAVAILABLE);
-    fixture->config.store = faulty;
-    assert_refused(fixture, job_fixture_run(fixture, &job, &row_count), ERR_UNAVAILABLE);
-    fixture->config.store = fixture->store;
+    fail_once(fixture, &job);
     (void)make_app(fixture, HOUR);
     add(fixture, fixture->other_app_id, HOUR, "late");
     job_fixture_seal(fixture);
@@ -185,12 +191,8 @@ static void test_discard_removes_the_files_of_every_task(void **state)
     job_fixture_seal(fixture);
     const char *id = subscribe(fixture);
     const struct job frozen = job_fixture_claim_hour(fixture, id, HOUR);
+    fail_once(fixture, &frozen);
     int64_t row_count = 0;
-    struct store *faulty CLEANUP(store_close) = store_fault_new(store_memory_new(), 1,
-                                                                ERR_UNAVAILABLE);
-    fixture->config.store = faulty;
-    assert_refused(fixture, job_fixture_run(fixture, &frozen, &row_count), ERR_UNAVAILABLE);
-    fixture->config.store = fixture->store;
     struct job job = {0};
     struct job next = {0};
     fixture->clock.now_wall_ms += 2 * JOB_FIXTURE_LEASE_MS;
