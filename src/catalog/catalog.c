@@ -15,6 +15,7 @@
 static const char *const *const catalog_migrations[CATALOG_FORMAT] = {
     catalog_schema_sql,
     catalog_schema_2_sql,
+    catalog_schema_3_sql,
 };
 
 bool catalog_end(struct catalog *catalog, bool is_done, struct err *err)

@@ -14,7 +14,7 @@
 struct catalog;
 
 // Format of the catalog on disk; a newer one is refused.
-#define CATALOG_FORMAT 2
+#define CATALOG_FORMAT 3
 
 // path: the database file. Creating migrates an empty one; opening an older one migrates it in one
 // transaction. INVALID when it is newer than this program or not a catalog.

@@ -16,9 +16,11 @@ struct catalog {
     const struct catalog_actor *actor; // NULL: the server itself
 };
 
-// The scripts that make format 1 out of nothing, and format 2 out of format 1; NULL ends them.
+// The scripts that make format 1 out of nothing, and each next format out of the one before; NULL
+// ends them.
 extern const char *const catalog_schema_sql[];
 extern const char *const catalog_schema_2_sql[];
+extern const char *const catalog_schema_3_sql[];
 
 // The audit log's entry for a change, inside the transaction of the change; nothing when the handle
 // works for nobody. A creation claims the actor's idempotency key: CONFLICT when another request

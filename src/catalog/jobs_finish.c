@@ -105,8 +105,9 @@ static bool job_insert_files(struct catalog *catalog, const char *job_id,
             db_int64(file->row_count), db_int64(file->byte_count), db_text(file->sha256),
         };
         TRY(db_exec(catalog->db,
-                    "INSERT INTO job_files(job_id, part, key, row_count, byte_count, sha256)"
-                    " VALUES($1, $2, $3, $4, $5, $6)",
+                    "INSERT INTO job_files(job_id, part, key, row_count, byte_count, sha256,"
+                    " organization_id) SELECT id, $2, $3, $4, $5, $6, organization_id FROM jobs"
+                    " WHERE id = $1",
                     values, ARRAY_COUNT(values), NULL, err));
     }
     const struct db_value values[] = {db_text(job_id), db_int64((int64_t)result->file_count)};

@@ -81,7 +81,7 @@ static void a_catalog_opens_again(void **state)
     assert_string_equal(value, "green");
     assert_true(
         catalog_get_value(fixture->catalog, "format_version", &fixture->arena, &value, &err));
-    assert_string_equal(value, "2");
+    assert_string_equal(value, "3");
 }
 
 static void making_one_twice_is_refused(void **state)
@@ -111,7 +111,7 @@ static void a_newer_one_is_refused(void **state)
     struct fixture *fixture = *state;
     struct err err = {0};
     struct catalog *newer = NULL;
-    assert_true(catalog_set_value(fixture->catalog, "format_version", "3", &err));
+    assert_true(catalog_set_value(fixture->catalog, "format_version", "4", &err));
     assert_false(catalog_open(fixture->path, &newer, &err));
     assert_int_equal(err.kind, ERR_INVALID);
     assert_non_null(strstr(err.message, "newer than this program"));
@@ -121,7 +121,8 @@ static void a_newer_one_is_refused(void **state)
     assert_null(newer);
 }
 
-// What format 1 had stays: subscriptions with their report, tokens with their user.
+// What format 1 had stays: subscriptions with their report, tokens with their user, files with
+// their organization.
 static void an_older_one_is_migrated(void **state)
 {
     struct fixture *fixture = *state;
@@ -142,7 +143,13 @@ static void an_older_one_is_migrated(void **state)
             "INSERT INTO subscriptions(id, organization_id, app_id, version, status, report,"
             " duplicate_key, cadence, topic_id, created_at_ms, live_from_ms, scheduled_to_ms,"
             " next_end_ms) VALUES('s', '100000000000000001', 'a', 1, 1, 'what', 'd', 1, 9, 6, 7, 7,"
-            " 8)");
+            " 8);"
+            "INSERT INTO jobs(id, subscription_id, organization_id, app_id, subscription_version,"
+            " topic_id, start_ms, end_ms, revision, kind, priority, state, is_visible,"
+            " created_at_ms) VALUES('j', 's', '100000000000000001', 'a', 1, 9, 0, 1, 0, 1, 1, 3, 1,"
+            " 6);"
+            "INSERT INTO job_files(job_id, part, key, row_count, byte_count, sha256)"
+            " VALUES('j', 0, 'v2/x', 1, 1, 'h')");
     assert_true(catalog_open(fixture->path, &fixture->catalog, &err));
     int64_t count = 0;
     assert_true(catalog_query_int64(
@@ -155,6 +162,11 @@ static void an_older_one_is_migrated(void **state)
     assert_true(catalog_query_int64(fixture->catalog,
                                     "SELECT count(*) FROM tokens t JOIN users u ON u.id = t.user_id"
                                     " AND u.id = 7 AND u.name = 'ours' AND t.key_id = 'k'",
+                                    NULL, 0, &count, &err));
+    assert_int_equal(count, 1);
+    assert_true(catalog_query_int64(fixture->catalog,
+                                    "SELECT count(*) FROM job_files WHERE key = 'v2/x'"
+                                    " AND organization_id = '100000000000000001'",
                                     NULL, 0, &count, &err));
     assert_int_equal(count, 1);
 }

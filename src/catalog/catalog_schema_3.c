@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// From format 2 to format 3 of the catalog: deliveries to other places than the hosted bucket,
+// the connections that they go by, and what customers are told about their jobs.
+#include "catalog/catalog_internal.h"
+
+static const char catalog_schema_3_deliveries[] =
+    // 1: its files are made and listed in job_files, and are still to be delivered.
+    "ALTER TABLE jobs ADD COLUMN is_spooled INTEGER NOT NULL DEFAULT 0;"
+    // 1: it was said that it is late.
+    "ALTER TABLE jobs ADD COLUMN is_late INTEGER NOT NULL DEFAULT 0;"
+    "CREATE INDEX jobs_spooled ON jobs(organization_id) WHERE is_spooled = 1;"
+    "CREATE INDEX jobs_to_be_late ON jobs(created_at_ms)"
+    " WHERE state IN (0, 1, 2) AND is_late = 0 AND is_visible = 1;"
+    // Uploads in parts that were begun and not ended, in stores of others: to be aborted.
+    "CREATE TABLE job_uploads("
+    " job_id TEXT NOT NULL REFERENCES jobs(id), key TEXT NOT NULL, upload_id TEXT NOT NULL,"
+    " created_at_ms INTEGER NOT NULL, PRIMARY KEY(job_id, key, upload_id)) STRICT;"
+    // Who got the mail of a job. state 0: not yet, 1: sent, 2: refused, with the reason.
+    "CREATE TABLE job_recipients("
+    " job_id TEXT NOT NULL REFERENCES jobs(id), address TEXT NOT NULL, state INTEGER NOT NULL,"
+    " reason TEXT, PRIMARY KEY(job_id, address)) STRICT;"
+    // For lists of an organization's files, by key.
+    "ALTER TABLE job_files ADD COLUMN organization_id TEXT NOT NULL DEFAULT '';"
+    "UPDATE job_files SET organization_id ="
+    " (SELECT j.organization_id FROM jobs j WHERE j.id = job_files.job_id);"
+    "CREATE INDEX job_files_by_organization ON job_files(organization_id, key);"
+    // Whether its destination could be written to when that was last tried.
+    "ALTER TABLE subscriptions ADD COLUMN probed_at_ms INTEGER NOT NULL DEFAULT 0;"
+    "ALTER TABLE subscriptions ADD COLUMN probe_failure TEXT;"
+    "CREATE INDEX subscriptions_by_probe ON subscriptions(probed_at_ms)"
+    " WHERE kind = 0 AND status = 1;";
+
+static const char catalog_schema_3_connections[] =
+    // kind: enum connection_kind. organization_id null: for all. settings: JSON without secrets.
+    "CREATE TABLE connections("
+    " name TEXT PRIMARY KEY, kind INTEGER NOT NULL,"
+    " organization_id TEXT REFERENCES organizations(id), settings TEXT NOT NULL,"
+    " sealed_secret TEXT NOT NULL, created_at_ms INTEGER NOT NULL,"
+    " changed_at_ms INTEGER NOT NULL) STRICT;"
+    "CREATE INDEX connections_by_organization ON connections(organization_id, name);";
+
+static const char catalog_schema_3_notices[] =
+    // app_id '': of the whole organization. subscription_id null: of all subscriptions. kind,
+    // events: enum notification_kind, bits of enum notification_event.
+    "CREATE TABLE notifications("
+    " id TEXT PRIMARY KEY, organization_id TEXT NOT NULL REFERENCES organizations(id),"
+    " app_id TEXT NOT NULL, subscription_id TEXT REFERENCES subscriptions(id),"
+    " kind INTEGER NOT NULL, target TEXT NOT NULL, events INTEGER NOT NULL,"
+    " sealed_secret TEXT, created_at_ms INTEGER NOT NULL,"
+    " deleted_at_ms INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX notifications_by_organization ON notifications(organization_id, created_at_ms);"
+    // The outbox. state 0: to be sent at next_try_at_ms, 1: sent, 2: given up. A claim is a lease.
+    "CREATE TABLE notices("
+    " id INTEGER PRIMARY KEY AUTOINCREMENT, notice_id TEXT NOT NULL UNIQUE,"
+    " notification_id TEXT NOT NULL REFERENCES notifications(id),"
+    " organization_id TEXT NOT NULL, event INTEGER NOT NULL, body TEXT NOT NULL,"
+    " created_at_ms INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0,"
+    " next_try_at_ms INTEGER NOT NULL DEFAULT 0, lease_until_ms INTEGER NOT NULL DEFAULT 0,"
+    " claim_id TEXT, try_count INTEGER NOT NULL DEFAULT 0,"
+    " finished_at_ms INTEGER NOT NULL DEFAULT 0) STRICT;"
+    "CREATE INDEX notices_to_send ON notices(organization_id, next_try_at_ms, id)"
+    " WHERE state = 0;"
+    "CREATE INDEX notices_by_notification ON notices(notification_id, id);"
+    "CREATE INDEX notices_finished ON notices(finished_at_ms) WHERE state > 0;"
+    // The delivery log: every try and what came of it.
+    "CREATE TABLE notice_tries("
+    " notice_id INTEGER NOT NULL REFERENCES notices(id), number INTEGER NOT NULL,"
+    " at_ms INTEGER NOT NULL, took_ms INTEGER NOT NULL, status INTEGER NOT NULL, reason TEXT,"
+    " PRIMARY KEY(notice_id, number)) STRICT;";
+
+const char *const catalog_schema_3_sql[] = {
+    catalog_schema_3_deliveries,
+    catalog_schema_3_connections,
+    catalog_schema_3_notices,
+    NULL,
+};
