@@ -24,11 +24,11 @@ static const char catalog_schema_3_deliveries[] =
     "UPDATE job_files SET organization_id ="
     " (SELECT j.organization_id FROM jobs j WHERE j.id = job_files.job_id);"
     "CREATE INDEX job_files_by_organization ON job_files(organization_id, key);"
-    // Whether its destination could be written to when that was last tried.
+    // Whether its destination could be written to when that was last tried; 0: it is not tried.
     "ALTER TABLE subscriptions ADD COLUMN probed_at_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE subscriptions ADD COLUMN probe_failure TEXT;"
     "CREATE INDEX subscriptions_by_probe ON subscriptions(probed_at_ms)"
-    " WHERE kind = 0 AND status = 1;";
+    " WHERE status = 1 AND probed_at_ms > 0;";
 
 static const char catalog_schema_3_connections[] =
     // kind: enum connection_kind. organization_id null: for all. settings: JSON without secrets.

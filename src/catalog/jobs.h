@@ -72,6 +72,7 @@ struct job {
     int64_t expires_at_ms;  // of the files; 0: none
     bool is_expired;        // files are gone or going
     bool is_restoring;      // it SUCCEEDED once; its expired files are being made again
+    bool is_spooled;        // its files are made, and still to be delivered (deliveries.h)
     int64_t row_count;
     int64_t byte_count;
     const char *reason;         // of FAILED, or of the last failed try

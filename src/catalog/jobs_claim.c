@@ -229,11 +229,12 @@ static bool job_take(struct catalog *catalog, struct job_claiming *claiming,
         db_int64(seal_seq),
     };
     int64_t changed = 0;
-    TRY(db_exec(catalog->db,
-                "UPDATE jobs SET state = 1, fence = fence + 1, claim_id = $2, worker_id = $3,"
-                " supervisor_id = $4, lease_until_ms = $5, progress = 0, lost_count = $6,"
-                " seq_hi = CASE WHEN seq_hi < 0 THEN $7 ELSE seq_hi END WHERE id = $1",
-                values, ARRAY_COUNT(values), &changed, err));
+    TRY(db_exec(
+        catalog->db,
+        "UPDATE jobs SET state = 1 + is_spooled, fence = fence + 1, claim_id = $2, worker_id = $3,"
+        " supervisor_id = $4, lease_until_ms = $5, progress = 0, lost_count = $6,"
+        " seq_hi = CASE WHEN seq_hi < 0 THEN $7 ELSE seq_hi END WHERE id = $1",
+        values, ARRAY_COUNT(values), &changed, err));
     ASSERT(changed == 1);
     TRY(job_count_turn(catalog, candidate->organization_id, err));
     claiming->found = true;

@@ -8,10 +8,7 @@
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
 
-// Follows $1 job id, $2 fence, $3 claim id.
-#define JOB_IS_HELD "id = $1 AND fence = $2 AND claim_id = $3 AND state IN (1, 2)"
-
-static bool job_claim_is_lost(const struct job_claim *claim, struct err *err)
+bool job_set_claim_lost(const struct job_claim *claim, struct err *err)
 {
     return err_set(err, ERR_CANCELED, "job %s: claim %" PRId64 " is lost", claim->job_id,
                    claim->fence);
@@ -25,7 +22,7 @@ static bool job_was_left(struct catalog *catalog, const struct job_claim *claim,
                                       db_text(claim->claim_id)};
     int64_t count = 0;
     TRY(catalog_query_int64(catalog, sql, values, ARRAY_COUNT(values), &count, err));
-    return count > 0 || job_claim_is_lost(claim, err);
+    return count > 0 || job_set_claim_lost(claim, err);
 }
 
 // --- While it runs
@@ -50,7 +47,7 @@ static bool job_freeze_body(struct catalog *catalog, void *context, struct err *
                           " RETURNING recipe",
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
-        return job_claim_is_lost(claim, err);
+        return job_set_claim_lost(claim, err);
     freezing->kept_recipe = catalog_row_text(rows, 0, freezing->arena);
     return true;
 }
@@ -75,7 +72,7 @@ bool job_renew(struct catalog *catalog, const struct job_claim *claim, int64_t p
     TRY(db_exec(catalog->db,
                 "UPDATE jobs SET lease_until_ms = $4, progress = $5 WHERE " JOB_IS_HELD, values,
                 ARRAY_COUNT(values), &changed, err));
-    return changed > 0 || job_claim_is_lost(claim, err);
+    return changed > 0 || job_set_claim_lost(claim, err);
 }
 
 bool job_mark_uploading(struct catalog *catalog, const struct job_claim *claim, struct err *err)
@@ -85,7 +82,7 @@ bool job_mark_uploading(struct catalog *catalog, const struct job_claim *claim, 
     int64_t changed = 0;
     TRY(db_exec(catalog->db, "UPDATE jobs SET state = 2 WHERE " JOB_IS_HELD, values,
                 ARRAY_COUNT(values), &changed, err));
-    return changed > 0 || job_claim_is_lost(claim, err);
+    return changed > 0 || job_set_claim_lost(claim, err);
 }
 
 // --- SUCCEEDED
@@ -95,8 +92,8 @@ struct job_success {
     const struct job_result *result;
 };
 
-static bool job_insert_files(struct catalog *catalog, const char *job_id,
-                             const struct job_result *result, struct err *err)
+bool job_insert_files(struct catalog *catalog, const char *job_id, const struct job_result *result,
+                      struct err *err)
 {
     for (size_t i = 0; i < result->file_count; i++) {
         const struct job_file *file = &result->files[i];
@@ -120,6 +117,7 @@ struct job_held {
     enum job_kind kind;
     const char *subscription_id;
     bool is_wanted; // the subscription is PENDING or ACTIVE, or the job is restored for its sake
+    bool is_spooled;
 };
 static bool job_find_held(struct catalog *catalog, const struct job_claim *claim,
                           struct arena *arena, bool *ret_is_held, struct job_held *ret_held,
@@ -131,7 +129,8 @@ static bool job_find_held(struct catalog *catalog, const struct job_claim *claim
     bool found = false;
     TRY(catalog_query_row(catalog,
                           "SELECT kind, subscription_id, is_restoring = 1 OR (SELECT u.status"
-                          " IN (0, 1) FROM subscriptions u WHERE u.id = jobs.subscription_id)"
+                          " IN (0, 1) FROM subscriptions u WHERE u.id = jobs.subscription_id),"
+                          " is_spooled"
                           " FROM jobs WHERE " JOB_IS_HELD,
                           values, ARRAY_COUNT(values), &rows, &found, err));
     *ret_is_held = found;
@@ -139,8 +138,17 @@ static bool job_find_held(struct catalog *catalog, const struct job_claim *claim
         ret_held->kind = (enum job_kind)db_rows_int64(rows, 0);
         ret_held->subscription_id = catalog_row_text(rows, 1, arena);
         ret_held->is_wanted = db_rows_int64(rows, 2) != 0;
+        ret_held->is_spooled = db_rows_int64(rows, 3) != 0;
     }
     return true;
+}
+
+// The files that job_spool has listed, of a job that is not to deliver them any more.
+static bool job_forget_spooled(struct catalog *catalog, const char *job_id, struct err *err)
+{
+    const struct db_value values[] = {db_text(job_id)};
+    return db_exec(catalog->db, "DELETE FROM job_files WHERE job_id = $1", values,
+                   ARRAY_COUNT(values), NULL, err);
 }
 
 static bool job_succeed_body(struct catalog *catalog, void *context, struct err *err)
@@ -163,13 +171,17 @@ static bool job_succeed_body(struct catalog *catalog, void *context, struct err 
         db_int64(result->byte_count), db_text(result->manifest),
         db_int64(result->now_ms),     db_int64(is_sample ? 0 : result->expires_at_ms),
     };
-    TRY(db_exec(catalog->db,
-                "UPDATE jobs SET state = 3, reason = NULL, lease_until_ms = 0, row_count = $2,"
-                " byte_count = $3, manifest = CASE is_restoring WHEN 1 THEN manifest ELSE $4 END,"
-                " finished_at_ms = $5, expires_at_ms = $6, is_expired = 0, is_restoring = 0,"
-                " is_visible = CASE WHEN kind = 3 AND $2 > 0 THEN 1 ELSE is_visible END"
-                " WHERE id = $1",
-                values, ARRAY_COUNT(values), NULL, err));
+    TRY(db_exec(
+        catalog->db,
+        "UPDATE jobs SET state = 3, reason = NULL, lease_until_ms = 0, row_count = $2,"
+        " byte_count = $3, manifest = CASE WHEN is_restoring = 1 OR is_spooled = 1 THEN manifest"
+        " ELSE $4 END, finished_at_ms = $5, expires_at_ms = $6, is_expired = 0,"
+        " is_restoring = 0, is_spooled = 0,"
+        " is_visible = CASE WHEN kind = 3 AND $2 > 0 THEN 1 ELSE is_visible END"
+        " WHERE id = $1",
+        values, ARRAY_COUNT(values), NULL, err));
+    if (held.is_spooled)
+        TRY(job_forget_spooled(catalog, claim->job_id, err));
     if (is_sample)
         return subscription_settle_pending(catalog, held.subscription_id, true, NULL, err);
     return job_insert_files(catalog, claim->job_id, result, err);
@@ -195,10 +207,11 @@ bool job_end_failed(struct catalog *catalog, const struct job_end *end, struct e
     TRY(db_exec(catalog->db,
                 "UPDATE jobs SET state = CASE is_restoring WHEN 1 THEN 3 ELSE 4 END, reason = $2,"
                 " finished_at_ms = CASE is_restoring WHEN 1 THEN finished_at_ms ELSE $3 END,"
-                " is_restoring = 0, lease_until_ms = 0,"
+                " is_restoring = 0, is_spooled = 0, file_count = 0, lease_until_ms = 0,"
                 " fence = fence + $4, is_visible = CASE kind WHEN 3 THEN 1 ELSE is_visible END "
                 "WHERE id = $1",
                 values, ARRAY_COUNT(values), NULL, err));
+    TRY(job_forget_spooled(catalog, end->job_id, err)); // what is listed now, was spooled
     if (end->kind != JOB_SAMPLE)
         return true;
     return subscription_settle_pending(catalog, end->subscription_id, false, end->reason, err);
@@ -209,8 +222,14 @@ bool job_cancel_pending(struct catalog *catalog, const char *subscription_id, co
 {
     const struct db_value values[] = {db_text(subscription_id), db_text(reason), db_int64(now_ms),
                                       db_int64(JOB_ROWS_PER_TRANSACTION)};
+    TRY(db_exec(
+        catalog->db,
+        "DELETE FROM job_files WHERE job_id IN (SELECT id FROM jobs"
+        " WHERE subscription_id = $1 AND state = 0 AND is_restoring = 0 AND is_spooled = 1)",
+        values, 1, NULL, err));
     return db_exec(catalog->db,
-                   "UPDATE jobs SET state = 4, reason = $2, finished_at_ms = $3 WHERE ordinal IN"
+                   "UPDATE jobs SET state = 4, is_spooled = 0, file_count = 0, reason = $2,"
+                   " finished_at_ms = $3 WHERE ordinal IN"
                    " (SELECT ordinal FROM jobs"
                    "  WHERE subscription_id = $1 AND state = 0 AND is_restoring = 0 LIMIT $4)",
                    values, ARRAY_COUNT(values), ret_count, err);

@@ -39,11 +39,17 @@ enum job_internal_limits {
     " j.subscription_version, j.topic_id,"                                                         \
     " j.start_ms, j.end_ms, j.revision, j.kind, j.state, j.is_visible, j.seq_lo, j.seq_hi,"        \
     " j.fence, j.claim_id, j.lost_count, j.created_at_ms, j.finished_at_ms, j.expires_at_ms,"      \
-    " j.is_expired, j.row_count, j.byte_count, j.reason, j.first_failed_at_ms, j.is_restoring"
+    " j.is_expired, j.row_count, j.byte_count, j.reason, j.first_failed_at_ms, j.is_restoring,"    \
+    " j.is_spooled"
 #define JOB_COLUMNS      JOB_COLUMNS_BUT_RECIPE ", j.recipe"
 #define JOB_LIST_COLUMNS JOB_COLUMNS_BUT_RECIPE ", NULL AS recipe"
-#define JOB_COLUMN_COUNT ((size_t)27)
+#define JOB_COLUMN_COUNT ((size_t)28)
 
+// For `FROM job_files f`, in the order in which job_read_file reads.
+#define JOB_FILE_COLUMNS "f.part, f.key, f.row_count, f.byte_count, f.sha256"
+
+void job_read_file(const struct db_rows *rows, size_t first_column, struct arena *arena,
+                   struct job_file *ret_file);
 // The files are left empty.
 void job_read_row(const struct db_rows *rows, struct arena *arena, struct job *ret_job);
 // The job with its recipe; it must exist.
@@ -85,6 +91,15 @@ NODISCARD bool job_insert(struct catalog *catalog, const struct job_key *key,
                           const struct job_row *row, bool *ret_created, struct err *err);
 
 // --- Finishing (jobs_finish.c)
+
+// Follows $1 job id, $2 fence, $3 claim id.
+#define JOB_IS_HELD "id = $1 AND fence = $2 AND claim_id = $3 AND state IN (1, 2)"
+
+// Always false: CANCELED.
+bool job_set_claim_lost(const struct job_claim *claim, struct err *err);
+
+NODISCARD bool job_insert_files(struct catalog *catalog, const char *job_id,
+                                const struct job_result *result, struct err *err);
 
 // FAILED. The sample of a PENDING subscription takes the subscription with it.
 struct job_end {

@@ -8,7 +8,7 @@
 
 // Jobs are joined with their files; the columns follow those of the job. Files that have expired
 // are not read: nobody may get at them any more.
-#define JOB_AND_FILE_COLUMNS JOB_LIST_COLUMNS ", f.part, f.key, f.row_count, f.byte_count, f.sha256"
+#define JOB_AND_FILE_COLUMNS JOB_LIST_COLUMNS ", " JOB_FILE_COLUMNS
 #define JOB_JOIN_FILES       " FROM jobs j LEFT JOIN job_files f ON f.job_id = j.id AND j.is_expired = 0"
 
 struct job_collection {
@@ -39,14 +39,8 @@ static void job_collection_add(struct job_collection *collection, const struct d
     }
     if (db_rows_is_null(rows, JOB_COLUMN_COUNT))
         return;
-    struct job_file *file = catalog_list_add(&collection->files, arena, sizeof *file);
-    *file = (struct job_file){
-        .part = db_rows_int64(rows, JOB_COLUMN_COUNT),
-        .key = catalog_row_text(rows, JOB_COLUMN_COUNT + 1, arena),
-        .row_count = db_rows_int64(rows, JOB_COLUMN_COUNT + 2),
-        .byte_count = db_rows_int64(rows, JOB_COLUMN_COUNT + 3),
-        .sha256 = catalog_row_text(rows, JOB_COLUMN_COUNT + 4, arena),
-    };
+    job_read_file(rows, JOB_COLUMN_COUNT, arena,
+                  catalog_list_add(&collection->files, arena, sizeof(struct job_file)));
 }
 
 // sql gives the rows of one job together, in order of part.
@@ -121,7 +115,7 @@ bool job_get_manifest(struct catalog *catalog, const char *organization_id, stru
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
     TRY(catalog_query_row(catalog,
-                          "SELECT manifest FROM jobs"
+                          "SELECT CASE state WHEN 3 THEN manifest END FROM jobs"
                           " WHERE id = $1 AND organization_id = $2 AND is_visible = 1",
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
@@ -187,20 +181,14 @@ bool job_find_file(struct catalog *catalog, struct slice key, struct arena *aren
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
     TRY(catalog_query_row(catalog,
-                          "SELECT f.part, f.key, f.row_count, f.byte_count, f.sha256"
+                          "SELECT " JOB_FILE_COLUMNS
                           " FROM job_files f JOIN jobs j ON j.id = f.job_id"
-                          " WHERE f.key = $1 AND j.state = 3 AND j.is_expired = 0"
-                          " AND j.is_visible = 1",
+                          " WHERE f.key = $1 AND (j.state = 3 AND j.is_expired = 0"
+                          " OR j.is_spooled = 1) AND j.is_visible = 1",
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)
         return err_set(err, ERR_NOT_FOUND, "File not found");
-    *ret_file = (struct job_file){
-        .part = db_rows_int64(rows, 0),
-        .key = catalog_row_text(rows, 1, arena),
-        .row_count = db_rows_int64(rows, 2),
-        .byte_count = db_rows_int64(rows, 3),
-        .sha256 = catalog_row_text(rows, 4, arena),
-    };
+    job_read_file(rows, 0, arena, ret_file);
     return true;
 }
 

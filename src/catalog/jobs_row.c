@@ -41,6 +41,18 @@ static enum job_kind job_kind_from(int64_t number)
     return (enum job_kind)number;
 }
 
+void job_read_file(const struct db_rows *rows, size_t first_column, struct arena *arena,
+                   struct job_file *ret_file)
+{
+    *ret_file = (struct job_file){
+        .part = db_rows_int64(rows, first_column),
+        .key = catalog_row_text(rows, first_column + 1, arena),
+        .row_count = db_rows_int64(rows, first_column + 2),
+        .byte_count = db_rows_int64(rows, first_column + 3),
+        .sha256 = catalog_row_text(rows, first_column + 4, arena),
+    };
+}
+
 void job_read_row(const struct db_rows *rows, struct arena *arena, struct job *ret_job)
 {
     size_t column = 0;
@@ -74,6 +86,10 @@ void job_read_row(const struct db_rows *rows, struct arena *arena, struct job *r
     job.reason = catalog_row_text(rows, column++, arena);
     job.first_failed_at_ms = db_rows_int64(rows, column++);
     job.is_restoring = db_rows_int64(rows, column++) != 0;
+    job.is_spooled = db_rows_int64(rows, column++) != 0;
+    // Its files are made: whether somebody is delivering them just now is no other state.
+    if (job.is_spooled && job.state == JOB_PENDING_GENERATION)
+        job.state = JOB_PENDING_UPLOAD;
     job.recipe = catalog_row_text(rows, column++, arena);
     ASSERT(column == JOB_COLUMN_COUNT);
     *ret_job = job;

@@ -60,13 +60,13 @@ struct job_result {
     size_t file_count;
     int64_t row_count;
     int64_t byte_count;
-    const char *manifest; // JSON
+    const char *manifest; // JSON; NULL for a job that was spooled with it
     int64_t now_ms;
     int64_t expires_at_ms;
 };
 // State, files and manifest in one transaction. A LATE job without rows is recorded (its range
 // counts) but stays invisible. A sample makes its PENDING subscription ACTIVE; its files are not
-// recorded.
+// recorded. Of a spooled job, the files of the result take the place of those that were spooled.
 NODISCARD bool job_succeed(struct catalog *catalog, const struct job_claim *claim,
                            const struct job_result *result, struct err *err);
 // Back to PENDING_GENERATION until retry_at_ms (later than now_ms: a try failed, and the first such

@@ -225,6 +225,17 @@ static bool subscription_change_find(struct catalog *catalog,
     return true;
 }
 
+// A bucket that was named by an edit is tried soon; what is no bucket is not tried at all.
+static bool subscription_watch_bucket(struct catalog *catalog, const char *id,
+                                      const struct report *report, struct err *err)
+{
+    const struct db_value values[] = {db_text(id),
+                                      db_int64(report->destination == REPORT_CLOUD ? 1 : 0)};
+    return db_exec(catalog->db,
+                   "UPDATE subscriptions SET probed_at_ms = $2, probe_failure = NULL WHERE id = $1",
+                   values, ARRAY_COUNT(values), NULL, err);
+}
+
 static bool subscription_change_body(struct catalog *catalog, void *context, struct err *err)
 {
     struct subscription_changing *changing = context;
@@ -236,6 +247,8 @@ static bool subscription_change_body(struct catalog *catalog, void *context, str
     if (!changing->is_changed)
         return true;
     const char *id = changing->subscription.id;
+    if (changing->change->report != NULL)
+        TRY(subscription_watch_bucket(catalog, id, changing->change->report, err));
     const struct db_value values[] = {db_text(id)};
     TRY(db_exec(catalog->db,
                 "UPDATE subscriptions SET change_count = change_count + 1 WHERE id = $1", values,

@@ -16,7 +16,7 @@
 #define SUBSCRIPTION_COLUMNS                                                                       \
     "s.id, s.organization_id, nullif(s.app_id, ''), s.kind, v.version, s.is_paused,"               \
     " s.change_count, s.status, s.reason, v.report, v.topic_id, s.created_at_ms,"                  \
-    " s.deactivated_at_ms, s.live_from_ms, s.scheduled_to_ms"
+    " s.deactivated_at_ms, s.live_from_ms, s.scheduled_to_ms, s.probed_at_ms, s.probe_failure"
 #define SUBSCRIPTION_LATEST                                                                        \
     "subscriptions s JOIN subscription_versions v"                                                 \
     " ON v.subscription_id = s.id AND v.version = s.version"
@@ -76,6 +76,8 @@ static bool subscription_read_row(const struct db_rows *rows, struct arena *aren
         .deactivated_at_ms = db_rows_int64(rows, 12),
         .live_from_ms = db_rows_int64(rows, 13),
         .scheduled_to_ms = db_rows_int64(rows, 14),
+        .probed_at_ms = db_rows_int64(rows, 15),
+        .probe_failure = catalog_row_text(rows, 16, arena),
     };
     if (!report_load(db_rows_text(rows, 9), arena, &subscription.report, err))
         return err_wrap(err, "subscription %s", subscription.id);

@@ -38,6 +38,8 @@ struct subscription {
     int64_t deactivated_at_ms; // 0: not
     int64_t live_from_ms;      // start of the first regular window
     int64_t scheduled_to_ms;   // windows that start before it have their job row, or are left out
+    int64_t probed_at_ms;      // when its bucket was tried last; 0: it is not tried
+    const char *probe_failure; // what came of that; NULL: it can be written to
 };
 
 // Makes it PENDING together with its sample job (one transaction). Limit (0: none) and duplicates
