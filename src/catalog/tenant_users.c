@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "catalog/tenant_internal.h"
 #include "catalog/tenant_tokens.h"
-#include "model/report.h"
+#include "model/report_destination.h"
 
 #define TENANT_USER_COLUMNS "id, organization_id, name, email, created_at_ms, disabled_at_ms"
 

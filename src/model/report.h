@@ -48,7 +48,7 @@ struct report {
     const char *filter_json;  // as sent (parsed and printed compactly), or NULL
     const char *filter_typed; // filter_store() text, or NULL
     enum report_destination destination;
-    const char *destination_json; // the destination object as kept, compact
+    const char *destination_json; // the object as kept, compact: model/report_destination.h
     // What only requests that are made once can say.
     int64_t row_limit;        // 0: none
     int64_t part_rows;        // a file ends with this many rows, too; 0: by size alone
@@ -59,10 +59,11 @@ struct report {
 // First step of subscribe: the shape of the body, without the schema. Unknown keys are ignored,
 // null is absent; response_format, compression and cadence have defaults; report_type may be a
 // one-element array; recipients are kept once each. Of the destination only the keys of its type
-// are kept, and only its shape is checked: the caller says whether clouds and mail are enabled, and
-// whether the topic exists. filter_typed is NULL until report_check. INVALID with texts such as
-// "Missing required field: report", "Missing required field: destination.bucket", "Invalid
-// cadence", "Invalid type: string expected". Everything lives in arena.
+// are kept, and only its shape is checked: the caller says whether clouds and mail are enabled,
+// whether a connection exists and its endpoint is allowed, and whether the topic exists.
+// filter_typed is NULL until report_check. INVALID with texts such as "Missing required field:
+// report", "Missing required field: destination.bucket", "Invalid cadence", "Invalid type: string
+// expected". Everything lives in arena.
 NODISCARD bool report_parse(const struct json_node *body, struct arena *arena,
                             struct report *ret_report, struct err *err);
 
@@ -110,9 +111,6 @@ NODISCARD bool report_load(struct slice document, struct arena *arena, struct re
 // Two reports are duplicates when destination type, topic, fields in order, filter and cadence are
 // equal: text that is equal exactly then.
 void report_append_duplicate_key(const struct report *report, struct buf *destination);
-
-// One address in the unquoted form of RFC 5321, ASCII, with a domain of at least two labels.
-bool report_mail_is_valid(struct slice address);
 
 // Columns of a job in the order of the file: the asked fields, or all of the schema. 0 when an
 // asked field is not in the schema (any more): such a job cannot be right. Names live as long as
