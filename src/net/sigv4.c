@@ -6,17 +6,12 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/civil.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "base/number.h"
 #include "base/uri.h"
+#include "net/sigv4_internal.h"
 
-#define SIGV4_ALGORITHM   "AWS4-HMAC-SHA256"
-#define SIGV4_SERVICE     "s3"
-#define SIGV4_TERMINATOR  "aws4_request"
-#define SIGV4_DATE_CHARS  ((size_t)8)
-#define SIGV4_STAMP_CHARS ((size_t)16) // 20130524T000000Z
-#define SIGV4_TEXT_BYTES  ((size_t)64 * 1024)
+#define SIGV4_SERVICE "s3"
 
 // The parameters of a signed URL, in the order in which they are written into it.
 enum sigv4_parameter {
@@ -50,33 +45,13 @@ static void sigv4_append_query(struct buf *out, const char *const encoded[SIGV4_
     }
 }
 
-static char *sigv4_canonical_query(const char *const encoded[SIGV4_P_COUNT], struct arena *arena)
+static char *sigv4_sorted_query(const char *const encoded[SIGV4_P_COUNT], struct arena *arena)
 {
     struct buf out CLEANUP(buf_clear);
     buf_init(&out, SIGV4_TEXT_BYTES);
     sigv4_append_query(&out, encoded, sigv4_sorted, ARRAY_COUNT(sigv4_sorted));
     ASSERT(!out.overflowed);
     return arena_copy_slice(arena, buf_slice(&out));
-}
-
-static void sigv4_derive_key(struct slice secret, const char *date, const char *region,
-                             uint8_t ret_key[SHA256_BYTES])
-{
-    struct buf first CLEANUP(buf_clear);
-    buf_init(&first, SIGV4_TEXT_BYTES);
-    buf_append_text(&first, "AWS4");
-    buf_append(&first, secret);
-    ASSERT(!first.overflowed);
-    uint8_t key[SHA256_BYTES];
-    hmac_sha256(buf_slice(&first), slice_text(date), key);
-    explicit_bzero(first.data, first.size_bytes);
-    const char *const steps[] = {region, SIGV4_SERVICE, SIGV4_TERMINATOR};
-    for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
-        uint8_t next[SHA256_BYTES];
-        hmac_sha256(slice_of(key, sizeof key), slice_text(steps[i]), next);
-        memcpy(key, next, sizeof key);
-    }
-    memcpy(ret_key, key, sizeof key);
 }
 
 // What is signed, beside the secret.
@@ -89,25 +64,19 @@ struct sigv4_core {
     const char *stamp; // yyyymmddThhmmssZ
 };
 
-static void sigv4_compute(const struct sigv4_core *core, struct slice secret,
-                          char ret_hex[SHA256_HEX_CHARS + 1])
+static void sigv4_compute_url(const struct sigv4_core *core, struct slice secret,
+                              struct arena *arena, char ret_hex[SHA256_HEX_CHARS + 1])
 {
-    struct buf text CLEANUP(buf_clear);
-    buf_init(&text, SIGV4_TEXT_BYTES);
-    buf_append_format(&text, "GET\n%s\n%s\nhost:%s\n\nhost\nUNSIGNED-PAYLOAD", core->encoded_path,
-                      core->canonical_query, core->host);
-    uint8_t digest[SHA256_BYTES];
-    char digest_hex[SHA256_HEX_CHARS + 1];
-    sha256_of(buf_slice(&text), digest);
-    hex_encode(slice_of(digest, sizeof digest), digest_hex);
-    ASSERT(!text.overflowed);
-    buf_reset(&text);
-    buf_append_format(&text, "%s\n%s\n%s/%s/%s/%s\n%s", SIGV4_ALGORITHM, core->stamp, core->date,
-                      core->region, SIGV4_SERVICE, SIGV4_TERMINATOR, digest_hex);
-    uint8_t key[SHA256_BYTES];
-    sigv4_derive_key(secret, core->date, core->region, key);
-    hmac_sha256(slice_of(key, sizeof key), buf_slice(&text), digest);
-    hex_encode(slice_of(digest, sizeof digest), ret_hex);
+    const struct sigv4_canonical canonical = {
+        .method = "GET",
+        .path = core->encoded_path,
+        .query = core->canonical_query,
+        .headers = arena_format(arena, "host:%s\n", core->host),
+        .signed_headers = "host",
+        .payload = SIGV4_UNSIGNED_PAYLOAD};
+    const struct sigv4_scope scope = {
+        .region = core->region, .service = SIGV4_SERVICE, .date = core->date, .stamp = core->stamp};
+    sigv4_compute(&canonical, &scope, secret, ret_hex);
 }
 
 char *sigv4_sign_url(const struct sigv4_url *url, struct arena *arena)
@@ -138,12 +107,12 @@ char *sigv4_sign_url(const struct sigv4_url *url, struct arena *arena)
     };
     const struct sigv4_core core = {.host = url->host,
                                     .encoded_path = encoded_path,
-                                    .canonical_query = sigv4_canonical_query(encoded, arena),
+                                    .canonical_query = sigv4_sorted_query(encoded, arena),
                                     .region = url->region,
                                     .date = date,
                                     .stamp = stamp};
     char signature[SHA256_HEX_CHARS + 1];
-    sigv4_compute(&core, url->secret, signature);
+    sigv4_compute_url(&core, url->secret, arena, signature);
     encoded[SIGV4_P_SIGNATURE] = signature;
 
     static const enum sigv4_parameter written[] = {SIGV4_P_ALGORITHM,      SIGV4_P_DATE,
@@ -226,72 +195,6 @@ static bool sigv4_decode(struct slice text, struct arena *arena, struct slice *r
     return true;
 }
 
-// KEY/yyyymmdd/REGION/s3/aws4_request
-static bool sigv4_parse_credential(struct slice text, struct arena *arena,
-                                   struct sigv4_claim *ret_claim)
-{
-    struct slice parts[5];
-    size_t count = 0;
-    const char *chars = slice_chars(text);
-    size_t start = 0;
-    for (size_t i = 0; i <= text.size_bytes; i++) {
-        if (i < text.size_bytes && chars[i] != '/')
-            continue;
-        if (count == ARRAY_COUNT(parts) || i == start)
-            return false;
-        parts[count++] = slice_of(chars + start, i - start);
-        start = i + 1;
-    }
-    if (count != ARRAY_COUNT(parts) || parts[1].size_bytes != SIGV4_DATE_CHARS ||
-        !slice_equal_text(parts[3], SIGV4_SERVICE) || !slice_equal_text(parts[4], SIGV4_TERMINATOR))
-        return false;
-    ret_claim->key_id = arena_copy_slice(arena, parts[0]);
-    ret_claim->date = arena_copy_slice(arena, parts[1]);
-    ret_claim->region = arena_copy_slice(arena, parts[2]);
-    return true;
-}
-
-static int sigv4_digits(const char *chars, size_t count)
-{
-    int value = 0;
-    for (size_t i = 0; i < count; i++)
-        value = value * 10 + (chars[i] - '0');
-    return value;
-}
-
-// 20130524T000000Z
-static bool sigv4_parse_stamp(struct slice text, int64_t *ret_time_ms)
-{
-    static const char form[] = "ddddddddTddddddZ";
-    const char *chars = slice_chars(text);
-    if (text.size_bytes != SIGV4_STAMP_CHARS)
-        return false;
-    for (size_t i = 0; i < SIGV4_STAMP_CHARS; i++)
-        if (form[i] == 'd' ? chars[i] < '0' || chars[i] > '9' : chars[i] != form[i])
-            return false;
-    const struct civil civil = {.year = sigv4_digits(chars, 4),
-                                .month = sigv4_digits(chars + 4, 2),
-                                .day = sigv4_digits(chars + 6, 2),
-                                .hour = sigv4_digits(chars + 9, 2),
-                                .minute = sigv4_digits(chars + 11, 2),
-                                .second = sigv4_digits(chars + 13, 2)};
-    if (!civil_is_valid(civil))
-        return false;
-    *ret_time_ms = civil_to_ms(civil);
-    return true;
-}
-
-static bool sigv4_is_signature(struct slice text)
-{
-    const char *chars = slice_chars(text);
-    if (text.size_bytes != SHA256_HEX_CHARS)
-        return false;
-    for (size_t i = 0; i < text.size_bytes; i++)
-        if (!((chars[i] >= '0' && chars[i] <= '9') || (chars[i] >= 'a' && chars[i] <= 'f')))
-            return false;
-    return true;
-}
-
 bool sigv4_parse(struct slice raw_query, struct arena *arena, struct sigv4_claim *ret_claim,
                  struct err *err)
 {
@@ -307,16 +210,21 @@ bool sigv4_parse(struct slice raw_query, struct arena *arena, struct sigv4_claim
         encoded[i] = arena_copy_slice(arena, raw[i]);
     }
     struct sigv4_claim claim = {.signature_hex = values[SIGV4_P_SIGNATURE]};
+    struct sigv4_credential credential;
     if (!slice_equal_text(values[SIGV4_P_ALGORITHM], SIGV4_ALGORITHM) ||
         !slice_equal_text(values[SIGV4_P_SIGNED_HEADERS], "host") ||
         !sigv4_is_signature(claim.signature_hex) ||
         !sigv4_parse_stamp(values[SIGV4_P_DATE], &claim.signed_at_ms) ||
-        !sigv4_parse_credential(values[SIGV4_P_CREDENTIAL], arena, &claim) ||
-        !slice_starts_with(values[SIGV4_P_DATE], slice_text(claim.date)) ||
+        !sigv4_parse_credential(values[SIGV4_P_CREDENTIAL], arena, &credential) ||
+        strcmp(credential.service, SIGV4_SERVICE) != 0 ||
+        !slice_starts_with(values[SIGV4_P_DATE], slice_text(credential.date)) ||
         !number_parse_int64(values[SIGV4_P_EXPIRES], &claim.expires_s) || claim.expires_s < 1 ||
         claim.expires_s > SIGV4_EXPIRES_MAX_S)
         return sigv4_refuse(err);
-    claim.canonical_query = sigv4_canonical_query(encoded, arena);
+    claim.key_id = credential.key_id;
+    claim.date = credential.date;
+    claim.region = credential.region;
+    claim.canonical_query = sigv4_sorted_query(encoded, arena);
     *ret_claim = claim;
     return true;
 }
@@ -358,6 +266,6 @@ bool sigv4_matches(const struct sigv4_claim *claim, const char *host, struct sli
                                     .date = claim->date,
                                     .stamp = stamp};
     char expected[SHA256_HEX_CHARS + 1];
-    sigv4_compute(&core, secret, expected);
+    sigv4_compute_url(&core, secret, arena, expected);
     return slice_equal_constant_time(slice_text(expected), claim->signature_hex);
 }
