@@ -9,18 +9,31 @@
 #include "base/uri.h"
 #include "net/sigv4_internal.h"
 
+static const struct sigv4_words sigv4_words[] = {
+    [SIGV4_AMZ] = {SIGV4_ALGORITHM, "AWS4", SIGV4_TERMINATOR, "x-amz-content-sha256", "x-amz-date"},
+    [SIGV4_GOOG] = {"GOOG4-HMAC-SHA256", "GOOG4", "goog4_request", "x-goog-content-sha256",
+                    "x-goog-date"},
+};
+
+const struct sigv4_words *sigv4_words_of(enum sigv4_dialect dialect)
+{
+    ASSERT((size_t)dialect < ARRAY_COUNT(sigv4_words));
+    return &sigv4_words[dialect];
+}
+
 static void sigv4_derive_key(struct slice secret, const struct sigv4_scope *scope,
                              uint8_t ret_key[SHA256_BYTES])
 {
+    const struct sigv4_words *words = sigv4_words_of(scope->dialect);
     struct buf first CLEANUP(buf_clear);
     buf_init(&first, SIGV4_TEXT_BYTES);
-    buf_append_text(&first, "AWS4");
+    buf_append_text(&first, words->key_prefix);
     buf_append(&first, secret);
     ASSERT(!first.overflowed);
     uint8_t key[SHA256_BYTES];
     hmac_sha256(buf_slice(&first), slice_text(scope->date), key);
     explicit_bzero(first.data, first.size_bytes);
-    const char *const steps[] = {scope->region, scope->service, SIGV4_TERMINATOR};
+    const char *const steps[] = {scope->region, scope->service, words->terminator};
     for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
         uint8_t next[SHA256_BYTES];
         hmac_sha256(slice_of(key, sizeof key), slice_text(steps[i]), next);
@@ -44,8 +57,9 @@ void sigv4_compute(const struct sigv4_canonical *canonical, const struct sigv4_s
     sha256_of(buf_slice(&text), digest);
     hex_encode(slice_of(digest, sizeof digest), digest_hex);
     buf_reset(&text);
-    buf_append_format(&text, "%s\n%s\n%s/%s/%s/%s\n%s", SIGV4_ALGORITHM, scope->stamp, scope->date,
-                      scope->region, scope->service, SIGV4_TERMINATOR, digest_hex);
+    const struct sigv4_words *words = sigv4_words_of(scope->dialect);
+    buf_append_format(&text, "%s\n%s\n%s/%s/%s/%s\n%s", words->algorithm, scope->stamp, scope->date,
+                      scope->region, scope->service, words->terminator, digest_hex);
     ASSERT(!text.overflowed);
     uint8_t key[SHA256_BYTES];
     sigv4_derive_key(secret, scope, key);

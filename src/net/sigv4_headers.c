@@ -36,9 +36,12 @@ void sigv4_sign_headers(const struct sigv4_request *request, struct arena *arena
                         struct sigv4_signed *ret_signed)
 {
     ASSERT(request->path[0] == '/');
+    ASSERT(request->dialect == SIGV4_AMZ || request->session_token == NULL);
+    const struct sigv4_words *words = sigv4_words_of(request->dialect);
     char *stamp = arena_alloc(arena, SIGV4_STAMP_CHARS + 1);
     civil_format_basic(request->signed_at_ms, stamp);
     const struct sigv4_scope scope = {
+        .dialect = request->dialect,
         .region = request->region,
         .service = request->service,
         .date = arena_copy_slice(arena, slice_of(stamp, SIGV4_DATE_CHARS)),
@@ -47,8 +50,8 @@ void sigv4_sign_headers(const struct sigv4_request *request, struct arena *arena
         arena_alloc_array(arena, request->header_count + SIGV4_ADDED_MAX, sizeof *headers);
     size_t count = 0;
     headers[count++] = (struct http_client_header){"Host", request->host};
-    headers[count++] = (struct http_client_header){"x-amz-content-sha256", request->payload_sha256};
-    headers[count++] = (struct http_client_header){"x-amz-date", stamp};
+    headers[count++] = (struct http_client_header){words->content_header, request->payload_sha256};
+    headers[count++] = (struct http_client_header){words->date_header, stamp};
     if (request->session_token != NULL)
         headers[count++] = (struct http_client_header){"x-amz-security-token",
                                                        request->session_token};
@@ -67,8 +70,8 @@ void sigv4_sign_headers(const struct sigv4_request *request, struct arena *arena
     sigv4_compute(&canonical, &scope, request->secret, signature);
     const char *authorization =
         arena_format(arena, "%s Credential=%s/%s/%s/%s/%s, SignedHeaders=%s, Signature=%s",
-                     SIGV4_ALGORITHM, request->key_id, scope.date, scope.region, scope.service,
-                     SIGV4_TERMINATOR, canonical.signed_headers, signature);
+                     words->algorithm, request->key_id, scope.date, scope.region, scope.service,
+                     words->terminator, canonical.signed_headers, signature);
     headers[count++] = (struct http_client_header){"Authorization", authorization};
     *ret_signed =
         (struct sigv4_signed){.target = sigv4_target(canonical.path, canonical.query, arena),

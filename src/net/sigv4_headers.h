@@ -14,7 +14,15 @@ struct sigv4_pair {
     struct slice value;
 };
 
+// Google's storage takes the first as well, but refuses conditions of its own (x-goog-...) beside
+// any header of Amazon's, and ignores Amazon's conditions.
+enum sigv4_dialect {
+    SIGV4_AMZ,  // AWS4-HMAC-SHA256, x-amz-date, ...
+    SIGV4_GOOG, // GOOG4-HMAC-SHA256, x-goog-date, ...
+};
+
 struct sigv4_request {
+    enum sigv4_dialect dialect;
     const char *method;
     const char *host;               // as in the Host header, with its port
     const char *path;               // decoded, absolute
@@ -26,16 +34,16 @@ struct sigv4_request {
     const char *payload_sha256; // in hexadecimal, or SIGV4_UNSIGNED_PAYLOAD
     const char *key_id;
     struct slice secret;
-    const char *session_token; // NULL: none
+    const char *session_token; // NULL: none, as always with SIGV4_GOOG
     const char *region;
-    const char *service; // "s3", "sts"
+    const char *service; // "s3", "sts", "storage"
     int64_t signed_at_ms;
 };
 
 struct sigv4_signed {
     const char *target; // path and query, encoded: to be sent just so
     const struct http_client_header
-        *headers; // those of the request, Host, x-amz-* and Authorization
+        *headers; // those of the request, Host, x-...-date and the like, Authorization
     size_t header_count;
 };
 

@@ -17,8 +17,9 @@
 
 // Where and when a signature is good.
 struct sigv4_scope {
+    enum sigv4_dialect dialect;
     const char *region;
-    const char *service; // "s3", "sts"
+    const char *service; // "s3", "sts", "storage"
     const char *date;    // yyyymmdd
     const char *stamp;   // yyyymmddThhmmssZ
 };
@@ -32,6 +33,15 @@ struct sigv4_canonical {
     const char *signed_headers; // "host;x-amz-date"
     const char *payload;        // SHA-256 in hexadecimal, or "UNSIGNED-PAYLOAD"
 };
+
+struct sigv4_words {
+    const char *algorithm;
+    const char *key_prefix;
+    const char *terminator;
+    const char *content_header;
+    const char *date_header;
+};
+const struct sigv4_words *sigv4_words_of(enum sigv4_dialect dialect);
 
 // The whole is at most SIGV4_TEXT_BYTES: received requests are bounded before.
 void sigv4_compute(const struct sigv4_canonical *canonical, const struct sigv4_scope *scope,
