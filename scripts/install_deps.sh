@@ -6,7 +6,7 @@ set -eu
 cd "$(dirname "$0")/.."
 
 packages="gcc make meson ninja-build pkg-config python3 nodejs npm
-libmicrohttpd-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libjansson-dev libisal-dev
+libmicrohttpd-dev libcurl4-openssl-dev libexpat1-dev libssl-dev libsqlite3-dev libjansson-dev libisal-dev
 libdeflate-dev libzstd-dev libsnappy-dev libinih-dev libcmocka-dev tzdata"
 case "${1:-}" in
 lint) packages="$packages clang clang-format clang-tidy cppcheck" ;;
