@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// SHA-256, HMAC-SHA256 (OpenSSL) and hexadecimal text. One thread per object.
+// SHA-256, HMAC-SHA256 and MD5 (OpenSSL). One thread per object.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/hex.h" // digests are mostly shown so
 #include "base/slice.h"
 
 #define SHA256_BYTES     ((size_t)32)
@@ -21,9 +22,13 @@ void sha256_finish(struct sha256 *hash, uint8_t ret_digest[32]);
 void sha256_of(struct slice bytes, uint8_t ret_digest[32]);
 void hmac_sha256(struct slice key, struct slice message, uint8_t ret_digest[32]);
 
-// Lower-case text, NUL-terminated: ret_text has room for 2 * size_bytes + 1.
-void hex_encode(struct slice bytes, char *ret_text);
-// Value of a hexadecimal digit of either case, or -1.
-int hex_digit(char character);
-// False unless text is exactly 2 * size_bytes hexadecimal digits.
-bool hex_decode(struct slice text, uint8_t *ret_bytes, size_t size_bytes);
+// Only because object stores still answer in it: it protects against accidents, not against people.
+#define MD5_BYTES ((size_t)16)
+
+struct md5;
+
+struct md5 *md5_new(void);
+void md5_free(struct md5 **hash);
+void md5_update(struct md5 *hash, struct slice bytes);
+// The object starts anew afterwards.
+void md5_finish(struct md5 *hash, uint8_t ret_digest[16]);
