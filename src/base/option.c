@@ -6,6 +6,7 @@
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -133,6 +134,8 @@ static bool option_read_defaults(const struct option_reading *reading)
         const struct option_set *set = &reading->sets[i];
         for (size_t j = 0; j < set->option_count; j++) {
             const struct option *option = &set->options[j];
+            ASSERT((option->flags & OPTION_SECRET) == 0 ||
+                   (option->type == OPTION_TEXT && option->default_text == NULL));
             option_forget_list(set, option);
             if (option->default_text != NULL)
                 TRY(option_assign(set, option, option->default_text, option->name, reading->arena,
@@ -178,6 +181,19 @@ static bool option_note_file_key(struct option_reading *reading, const struct op
     return true;
 }
 
+// Whoever can read the file knows the secret: such a mistake is not passed over.
+static bool option_check_file_mode(const struct option_reading *reading)
+{
+    struct stat status;
+    if (stat(reading->config_path, &status) != 0)
+        return err_set_errno(reading->err, "%s", reading->config_path);
+    if ((status.st_mode & (S_IRGRP | S_IROTH)) != 0)
+        return err_set(reading->err, ERR_INVALID,
+                       "%s has mode %04o and holds a secret: only its owner may read it (0600)",
+                       reading->config_path, (unsigned)status.st_mode & 07777u);
+    return true;
+}
+
 static int option_read_file_line(void *context, const char *section, const char *name,
                                  const char *value)
 {
@@ -194,7 +210,8 @@ static int option_read_file_line(void *context, const char *section, const char 
     }
     const char *place = arena_format(reading->arena, "%s: %s", reading->config_path, name);
     option_forget_list(set, option);
-    if (!option_note_file_key(reading, option) ||
+    const bool is_safe = (option->flags & OPTION_SECRET) == 0 || option_check_file_mode(reading);
+    if (!is_safe || !option_note_file_key(reading, option) ||
         !option_assign(set, option, value, place, reading->arena, reading->err)) {
         reading->has_failed = true;
         return 0;
@@ -271,6 +288,10 @@ static bool option_read_argument(const struct option_reading *reading,
     const struct option *option = option_find(reading, name, option_argument_name, &set);
     if (option == NULL)
         return err_set(reading->err, ERR_INVALID, "unknown option %s", name);
+    if ((option->flags & OPTION_SECRET) != 0)
+        return err_set(reading->err, ERR_INVALID,
+                       "%s: others can see arguments; give it as %s or in a file", name,
+                       option_environment_name(option, reading->arena));
     const bool is_repeated = option_seen_before(input->arguments, *index, name);
     if (is_repeated && option->type != OPTION_LIST)
         return err_set(reading->err, ERR_INVALID, "option %s is given twice", name);
@@ -373,8 +394,12 @@ void option_write_help(const struct option_set *set, struct buf *destination)
                                              [OPTION_INT64] = " N",
                                              [OPTION_BOOL] = "",
                                              [OPTION_LIST] = " LIST"};
-        buf_append_format(destination, "  %s%s\n      %s", option_argument_name(option, &arena),
-                          values[option->type], option->doc);
+        if ((option->flags & OPTION_SECRET) != 0)
+            buf_append_format(destination, "  %s=TEXT (no argument)\n      %s",
+                              option_environment_name(option, &arena), option->doc);
+        else
+            buf_append_format(destination, "  %s%s\n      %s", option_argument_name(option, &arena),
+                              values[option->type], option->doc);
         if (option->unit != NULL)
             buf_append_format(destination, " [%s]", option->unit);
         if (option->default_text != NULL)
@@ -393,7 +418,10 @@ void option_write_markdown(const struct option_set *set, struct buf *destination
         const struct option *option = &set->options[i];
         const bool is_argument_only = (option->flags & OPTION_ARGUMENT_ONLY) != 0;
         const char *dot = strchr(option->name, '.');
-        buf_append_format(destination, "| `%s` | ", option_argument_name(option, &arena));
+        if ((option->flags & OPTION_SECRET) != 0)
+            buf_append_text(destination, "| - | ");
+        else
+            buf_append_format(destination, "| `%s` | ", option_argument_name(option, &arena));
         if (is_argument_only)
             buf_append_text(destination, "- | - | ");
         else if (dot == NULL)

@@ -28,6 +28,9 @@ struct option_list {
 enum option_flags {
     OPTION_REQUIRED = 1,
     OPTION_ARGUMENT_ONLY = 2, // neither file nor environment
+    // A TEXT without a default: never an argument, which others on the machine can see, and in a
+    // file only when neither its group nor others may read it.
+    OPTION_SECRET = 4,
 };
 
 struct option {

@@ -60,11 +60,12 @@ static void cli_write_command_help(const struct cli_command *command, struct buf
         option_write_help(&sets[i], text);
     if (!cli_has_option(sets, set_count, "config"))
         return;
-    buf_append_text(text,
-                    "\nEvery option but those marked \"argument only\" can also be given in the "
-                    "environment\n(--lake-seal-bytes: MILKRUN_LAKE_SEAL_BYTES) and in the "
-                    "configuration file;\narguments are stronger than the environment, which "
-                    "is stronger than the file.\n");
+    buf_append_text(
+        text, "\nEvery option but those marked \"argument only\" can also be given in the "
+              "environment\n(--lake-seal-bytes: MILKRUN_LAKE_SEAL_BYTES) and in the "
+              "configuration file;\narguments are stronger than the environment, which "
+              "is stronger than the file.\nSecrets have no argument; a file that holds one must "
+              "be readable by its owner only.\n");
 }
 
 static void cli_write_config_page(struct buf *text)

@@ -6,8 +6,10 @@
 // cmocka wants the four above first
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -19,6 +21,7 @@ struct settings {
     int64_t workers;
     bool guard;
     struct option_list urls;
+    const char *password;
 };
 
 static const struct option options[] = {
@@ -40,7 +43,13 @@ static const struct option options[] = {
      .type = OPTION_LIST,
      .offset = offsetof(struct settings, urls),
      .doc = "u"},
+    {.name = "mail.password",
+     .type = OPTION_TEXT,
+     .offset = offsetof(struct settings, password),
+     .flags = OPTION_SECRET,
+     .doc = "p"},
 };
+#define OPTION_COUNT (sizeof options / sizeof options[0])
 
 static struct arena arena;
 
@@ -50,7 +59,7 @@ static bool read_options(const char *const *arguments, const char *const *enviro
     size_t count = 0;
     while (arguments[count] != NULL)
         count++;
-    const struct option_set set = {options, 4, settings};
+    const struct option_set set = {options, OPTION_COUNT, settings};
     const struct option_input input = {arguments, count, environment, config_path};
     return option_read(&set, 1, &input, &arena, NULL, NULL, err);
 }
@@ -126,6 +135,58 @@ static void test_mistakes_are_refused_with_their_place(void **state)
                    "empty item");
 }
 
+static void test_secrets_are_no_arguments(void **state)
+{
+    (void)state;
+    static const char *const good[] = {"--data", "d", NULL};
+    static const char expected[] = "--mail-password: others can see arguments; give it as "
+                                   "MILKRUN_MAIL_PASSWORD or in a file";
+    assert_refused((const char *[]){"--data", "d", "--mail-password", "hush", NULL}, NULL, NULL,
+                   expected);
+    assert_refused((const char *[]){"--data", "d", "--mail-password=hush", NULL}, NULL, NULL,
+                   expected);
+    struct err err = {0};
+    struct settings settings = {0};
+    const char *const environment[] = {"MILKRUN_MAIL_PASSWORD=hush", NULL};
+    assert_true(read_options(good, environment, NULL, &settings, &err));
+    assert_string_equal(settings.password, "hush");
+}
+
+static void assert_file_with_mode(const char *text, mode_t mode, bool is_good)
+{
+    struct err err = {0};
+    char path[] = "/tmp/milkrun-option-XXXXXX";
+    const int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    (void)close(fd);
+    assert_true(file_replace(path, slice_text(text), &err));
+    assert_int_equal(chmod(path, mode), 0);
+    struct settings settings = {0};
+    const char *const arguments[] = {"--data", "d", NULL};
+    assert_int_equal(read_options(arguments, NULL, path, &settings, &err), is_good);
+    (void)unlink(path);
+    if (is_good)
+        return;
+    assert_int_equal(err.kind, ERR_INVALID);
+    char expected[100];
+    (void)snprintf(expected, sizeof expected, "%s has mode %04o and holds a secret", path,
+                   (unsigned)mode);
+    assert_non_null(strstr(err.message, expected));
+    assert_null(strstr(err.message, "hush"));
+}
+
+static void test_a_file_with_a_secret_is_its_owners_alone(void **state)
+{
+    (void)state;
+    static const char secret[] = "[mail]\npassword = hush\n";
+    assert_file_with_mode(secret, 0600, true);
+    assert_file_with_mode(secret, 0400, true);
+    assert_file_with_mode(secret, 0644, false);
+    assert_file_with_mode(secret, 0640, false);
+    assert_file_with_mode(secret, 0604, false);
+    assert_file_with_mode("[lake]\nworkers = 3\n", 0644, true); // it has none
+}
+
 static void test_lists_repeat_and_split(void **state)
 {
     (void)state;
@@ -142,7 +203,7 @@ static void test_lists_repeat_and_split(void **state)
 static void test_help_and_page_name_every_option(void **state)
 {
     (void)state;
-    const struct option_set set = {options, 4, NULL};
+    const struct option_set set = {options, OPTION_COUNT, NULL};
     struct buf text CLEANUP(buf_clear);
     buf_init(&text, 10000);
     option_write_help(&set, &text);
@@ -150,6 +211,11 @@ static void test_help_and_page_name_every_option(void **state)
     assert_non_null(strstr(buf_text(&text), "--lake-workers N"));
     assert_non_null(
         strstr(buf_text(&text), "`MILKRUN_LAKE_WORKERS` | `[lake] workers` | 2 | 1 to 9"));
+    assert_non_null(
+        strstr(buf_text(&text), "  MILKRUN_MAIL_PASSWORD=TEXT (no argument)\n      p\n"));
+    assert_non_null(
+        strstr(buf_text(&text), "| - | `MILKRUN_MAIL_PASSWORD` | `[mail] password` | - | - | p |"));
+    assert_null(strstr(buf_text(&text), "--mail-password"));
 }
 
 static int start(void **state)
@@ -171,6 +237,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_stronger_place_wins),
         cmocka_unit_test(test_mistakes_are_refused_with_their_place),
+        cmocka_unit_test(test_secrets_are_no_arguments),
+        cmocka_unit_test(test_a_file_with_a_secret_is_its_owners_alone),
         cmocka_unit_test(test_lists_repeat_and_split),
         cmocka_unit_test(test_help_and_page_name_every_option),
     };
