@@ -10,7 +10,7 @@
 // What main returns: 0, or the exit code of the error's kind.
 int cli_main(int argument_count, char **arguments);
 
-#define CLI_SETS_MAX 8
+#define CLI_SETS_MAX 16
 
 struct cli_invocation {
     struct option_input input;

@@ -126,6 +126,8 @@ static size_t serve_fill_sets(struct serve_options *options,
                                             options == NULL ? NULL : &options->worker};
     ret_sets[count++] = (struct option_set){keeper_option_table, keeper_option_count,
                                             options == NULL ? NULL : &options->keeper};
+    ret_sets[count++] = (struct option_set){destination_option_table, destination_option_count,
+                                            options == NULL ? NULL : &options->destination};
     ASSERT(count <= CLI_SETS_MAX);
     return count;
 }

@@ -6,6 +6,7 @@
 #include "base/wake.h"
 #include "cli/data_directory.h"
 #include "cli/supervisor.h"
+#include "destination/destination.h"
 #include "scheduler/scheduler.h"
 #include "worker/worker.h"
 
@@ -28,6 +29,7 @@ struct serve_options {
     struct scheduler_options scheduler;
     struct worker_options worker;
     struct keeper_options keeper;
+    struct destination_settings destination;
 };
 
 // Const once the processes start.

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the files of subscriptions go: what an operator may set about it.
+#pragma once
+
+#include "base/option.h"
+
+struct destination_settings {
+    bool customer_endpoints;             // customers may name endpoints of their own
+    struct option_list allowed_networks; // CIDRs that those may be in besides public addresses
+    const char *proxy;                   // http://HOST:PORT, or NULL
+    const char *ca_file;                 // PEM, or NULL: the system's
+};
+
+extern const struct option destination_option_table[];
+extern const size_t destination_option_count;
