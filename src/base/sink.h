@@ -30,6 +30,10 @@ struct sink_digest {
 };
 struct sink *sink_digest_new(struct sink *next, struct sink_digest *ret_digest);
 
+// Counts *budget_bytes, which the caller keeps alive, down by what passes; what does not fit any
+// more is LIMIT.
+struct sink *sink_budget_new(struct sink *next, uint64_t *budget_bytes);
+
 // A file that appears under path at finish: written beside it under a temporary name, fsynced,
 // renamed, directory fsynced. An existing file is replaced in one step. The temporary name ends in
 // SINK_PART_SUFFIX, so that a sweep finds what a kill left behind.

@@ -88,6 +88,36 @@ struct sink *sink_digest_new(struct sink *next, struct sink_digest *ret_digest)
     return &digesting->base;
 }
 
+struct sink_budget {
+    struct sink base;
+    uint64_t *budget_bytes;
+};
+
+static bool sink_budget_write(struct sink *sink, struct slice bytes, struct err *err)
+{
+    struct sink_budget *budget = (struct sink_budget *)sink;
+    if (bytes.size_bytes > *budget->budget_bytes)
+        return err_set(err, ERR_LIMIT, "no room for %zu bytes more", bytes.size_bytes);
+    *budget->budget_bytes -= bytes.size_bytes;
+    return sink_write(sink->next, bytes, err);
+}
+
+static const struct sink_ops sink_budget_ops = {
+    .name = "budget",
+    .write = sink_budget_write,
+    .finish = sink_finish_plain,
+    .free = sink_free_plain,
+};
+
+struct sink *sink_budget_new(struct sink *next, uint64_t *budget_bytes)
+{
+    ASSERT(next != NULL);
+    struct sink_budget *budget = mem_alloc(sizeof *budget);
+    sink_init(&budget->base, &sink_budget_ops, next);
+    budget->budget_bytes = budget_bytes;
+    return &budget->base;
+}
+
 struct sink_fault {
     struct sink base;
     uint64_t call_count;

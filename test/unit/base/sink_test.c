@@ -138,11 +138,31 @@ static void test_files_are_replaced_read_and_digested(void **state)
     assert_int_equal(rmdir(path_of("d")), 0);
 }
 
+static void test_a_budget_is_shared_and_ends(void **state)
+{
+    (void)state;
+    struct err err = {0};
+    uint64_t budget_bytes = 5;
+    struct buf text CLEANUP(buf_clear);
+    buf_init(&text, 100);
+    struct sink *first = sink_budget_new(sink_memory_new(&text), &budget_bytes);
+    assert_true(sink_write(first, slice_text("abc"), &err));
+    assert_true(sink_finish(first, &err));
+    sink_free(&first);
+    struct sink *second = sink_budget_new(sink_memory_new(&text), &budget_bytes);
+    assert_true(sink_write(second, slice_text("de"), &err));
+    assert_false(sink_write(second, slice_text("f"), &err));
+    assert_int_equal(err.kind, ERR_LIMIT);
+    sink_free(&second);
+    assert_string_equal(buf_text(&text), "abcde");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_file_appears_whole_or_not_at_all),
         cmocka_unit_test(test_digest_counts_and_hashes),
+        cmocka_unit_test(test_a_budget_is_shared_and_ends),
         cmocka_unit_test(test_a_fault_reaches_the_caller_and_leaves_no_file),
         cmocka_unit_test(test_files_are_replaced_read_and_digested),
     };
