@@ -21,7 +21,8 @@ NODISCARD bool store_file_open_writer(const char *directory, const char *writer_
                                       struct store **ret_store, struct err *err);
 // Test double.
 struct store *store_memory_new(void);
-// Test double around another store: fails the n-th call of put_begin or of its sinks (from 1).
+// Test double around another store, which it owns: fails the n-th call of put_begin and of its
+// sinks (from 1, over all puts). Sinks go before it.
 struct store *store_fault_new(struct store *inner, uint64_t failing_call, enum err_kind kind);
 void store_close(struct store **store);
 

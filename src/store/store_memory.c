@@ -160,26 +160,58 @@ struct store *store_memory_new(void)
 struct store_fault {
     struct store base;
     struct store *inner;
-    uint64_t calls_left;
+    uint64_t calls_left; // 0: no more faults
     enum err_kind kind;
 };
 
-// A put counts as one call; its sink's writes and finish count on from there.
+static bool store_fault_count(struct store_fault *fault, const char *name, struct err *err)
+{
+    if (fault->calls_left == 0)
+        return true;
+    fault->calls_left--;
+    return fault->calls_left > 0 || err_set(err, fault->kind, "fault in %s", name);
+}
+
+struct store_fault_sink {
+    struct sink base;
+    struct store_fault *fault;
+};
+
+static bool store_fault_write(struct sink *sink, struct slice bytes, struct err *err)
+{
+    TRY(store_fault_count(((struct store_fault_sink *)sink)->fault, "write", err));
+    return sink_write(sink->next, bytes, err);
+}
+
+static bool store_fault_finish(struct sink *sink, struct err *err)
+{
+    return store_fault_count(((struct store_fault_sink *)sink)->fault, "finish", err);
+}
+
+static void store_fault_free_sink(struct sink *sink)
+{
+    mem_free(sink);
+}
+
+static const struct sink_ops store_fault_sink_ops = {
+    .name = "store fault",
+    .write = store_fault_write,
+    .finish = store_fault_finish,
+    .free = store_fault_free_sink,
+};
+
+// A put counts as one call; its sink's writes and finish count on from there, and further puts.
 static bool store_fault_put_begin(struct store *store, const char *key, struct sink **ret_sink,
                                   struct err *err)
 {
     struct store_fault *fault = (struct store_fault *)store;
-    if (fault->calls_left == 1) {
-        fault->calls_left = 0;
-        return err_set(err, fault->kind, "fault in put_begin");
-    }
-    struct sink *sink = NULL;
-    TRY(store_put_begin(fault->inner, key, &sink, err));
-    if (fault->calls_left > 1) {
-        sink = sink_fault_new(sink, fault->calls_left - 1, fault->kind);
-        fault->calls_left = 0;
-    }
-    *ret_sink = sink;
+    struct sink *inner = NULL;
+    TRY(store_fault_count(fault, "put_begin", err));
+    TRY(store_put_begin(fault->inner, key, &inner, err));
+    struct store_fault_sink *sink = mem_alloc(sizeof *sink);
+    sink_init(&sink->base, &store_fault_sink_ops, inner);
+    sink->fault = fault;
+    *ret_sink = &sink->base;
     return true;
 }
 
