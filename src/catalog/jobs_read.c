@@ -115,7 +115,8 @@ bool job_get_manifest(struct catalog *catalog, const char *organization_id, stru
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     bool found = false;
     TRY(catalog_query_row(catalog,
-                          "SELECT CASE state WHEN 3 THEN manifest END FROM jobs"
+                          "SELECT CASE WHEN state = 3 OR is_restoring = 1 THEN manifest END"
+                          " FROM jobs"
                           " WHERE id = $1 AND organization_id = $2 AND is_visible = 1",
                           values, ARRAY_COUNT(values), &rows, &found, err));
     if (!found)

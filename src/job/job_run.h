@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "catalog/jobs.h"
 #include "catalog/leases.h"
+#include "destination/destinations.h"
 #include "engine/duckdb.h"
 #include "store/store.h"
 
@@ -19,7 +20,11 @@ struct job_run_config {
     const char *data_directory;
     const struct clock *clock;
     struct engine *engine;
-    struct store *store;
+    struct store *store;               // the hosted bucket, when it is on this machine
+    struct store *spool;               // where files for other places are made
+    struct store *hosted;              // the hosted bucket, when it is elsewhere; else NULL
+    struct destinations *destinations; // of customers
+    int64_t spool_bytes_max;           // of all files of an organization that wait in the spool
     int64_t part_bytes;
     int64_t file_retention_ms; // of export files, from success
     unsigned compress_helper_count;

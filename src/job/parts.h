@@ -19,7 +19,8 @@ enum parts_layout {
 };
 
 struct parts_config {
-    struct store *store; // NULL: files are only measured
+    struct store *store;    // NULL: files are only measured
+    uint64_t *budget_bytes; // what may be written yet, counted down (LIMIT); NULL: any number
     const struct job *job;
     const struct recipe *recipe;
     const char *topic_name;

@@ -210,8 +210,9 @@ const char *job_fixture_subscribe_only(struct job_fixture *fixture, const char *
         &fixture->arena,
         "{\"report\":{\"cadence\":\"hourly\",\"report_type\":\"" JOB_FIXTURE_TOPIC "\","
         "\"response_format\":\"%s\",\"compression\":\"%s\",\"report_fields\":%s,\"filter\":%s},"
-        "\"destination\":{\"subscription_type\":\"branch\"}}",
-        format, compression, fields, filter == NULL ? "null" : filter);
+        "\"destination\":%s}",
+        format, compression, fields, filter == NULL ? "null" : filter,
+        fixture->destination == NULL ? "{\"subscription_type\":\"branch\"}" : fixture->destination);
     const struct schema *schema = job_fixture_topic(fixture);
     struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     struct report report;

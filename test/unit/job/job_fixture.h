@@ -42,7 +42,8 @@ struct job_fixture {
     struct job_run_config config;
     const char *organization_id;
     const char *app_id;
-    bool wants_all_apps; // subscriptions are of the organization
+    bool wants_all_apps;     // subscriptions are of the organization
+    const char *destination; // of subscriptions, as JSON; NULL: the hosted bucket
     const char *other_app_id;
 };
 

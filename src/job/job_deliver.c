@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "job/job_deliver.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/civil.h"
+#include "base/file.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "catalog/deliveries.h"
+#include "job/job_mail.h"
+#include "model/report_destination.h"
+
+#define JOB_DELIVER_FILE_TYPE     "application/octet-stream"
+#define JOB_DELIVER_MANIFEST_TYPE "application/json"
+
+// Names that start with an underscore are left out by what reads whole folders of a bucket.
+#define JOB_DELIVER_MANIFEST_NAME "_manifest.json"
+#define JOB_DELIVER_OWN_FOLDER    "_milkrun"
+
+// --- Routes
+
+struct job_route job_route_of(const struct job_run_config *config, const struct job *job,
+                              const struct subscription *subscription)
+{
+    struct job_route route = {0};
+    if (subscription->kind == SUBSCRIPTION_PREVIEW)
+        return route;
+    const enum report_destination destination = subscription->report.destination;
+    const bool is_hosted_here = config->hosted == NULL;
+    route.goes_to_bucket = destination == REPORT_CLOUD;
+    route.goes_by_mail = destination == REPORT_EMAIL;
+    // The files of a sample are needed by nobody: only whether they could be delivered counts.
+    route.goes_to_hosted = !route.goes_to_bucket && !is_hosted_here && job->kind != JOB_SAMPLE;
+    route.is_listed = !route.goes_to_bucket && job->kind != JOB_SAMPLE;
+    route.made_in = route.goes_to_bucket || !is_hosted_here ? config->spool : config->store;
+    return route;
+}
+
+bool job_route_is_delivered(const struct job_route *route)
+{
+    return route->goes_to_bucket || route->goes_to_hosted || route->goes_by_mail;
+}
+
+bool job_deliver_prefix(const struct subscription *subscription, struct arena *arena,
+                        const char **ret_prefix, struct err *err)
+{
+    *ret_prefix = "";
+    if (subscription->report.destination != REPORT_CLOUD)
+        return true;
+    struct report_cloud cloud;
+    TRY(report_read_cloud(&subscription->report, arena, &cloud, err));
+    if (cloud.prefix != NULL)
+        *ret_prefix = arena_format(arena, "%s/", cloud.prefix);
+    return true;
+}
+
+const char *job_deliver_key(const struct job *job, const struct job_route *route,
+                            const char *prefix, const char *key, struct arena *arena)
+{
+    if (!route->goes_to_bucket)
+        return key;
+    if (job->kind != JOB_SAMPLE)
+        return arena_format(arena, "%s%s", prefix, key);
+    const char *slash = strrchr(key, '/');
+    ASSERT(slash != NULL);
+    return arena_format(arena, "%s" JOB_DELIVER_OWN_FOLDER "/sample/%s%s", prefix, job->id, slash);
+}
+
+// <prefix>v2/y=.../[h=.../]app_id=A/job_id=J/_manifest.json; of all apps: organization_id=O.
+static const char *job_deliver_manifest_key(const struct job_delivery *delivery, const char *prefix)
+{
+    const struct job *job = delivery->job;
+    struct arena *arena = delivery->arena;
+    const char *key = delivery->files[0].key;
+    const char *app = strstr(key, "/app_id=");
+    ASSERT(app != NULL);
+    const bool is_of_app = job->app_id != NULL;
+    const char *name = arena_format(arena, "%.*s/%s=%s/job_id=%s/" JOB_DELIVER_MANIFEST_NAME,
+                                    (int)(app - key), key, is_of_app ? "app_id" : "organization_id",
+                                    is_of_app ? job->app_id : job->organization_id, job->id);
+    return job_deliver_key(job, delivery->route, prefix, name, arena);
+}
+
+// --- One object
+
+static struct job_claim job_deliver_claim(const struct job_delivery *delivery)
+{
+    const struct job *job = delivery->job;
+    return (struct job_claim){.job_id = job->id, .fence = job->fence, .claim_id = job->claim_id};
+}
+
+static bool job_deliver_goes_on(void *context)
+{
+    const struct job_delivery *delivery = context;
+    atomic_fetch_add(&delivery->watch->progress, 1);
+    return !atomic_load(&delivery->watch->is_lost);
+}
+
+static bool job_deliver_upload_begun(void *context, const char *key, const char *upload_id,
+                                     struct err *err)
+{
+    const struct job_delivery *delivery = context;
+    const struct job_claim claim = job_deliver_claim(delivery);
+    const struct job_upload upload = {key, upload_id};
+    return job_upload_begun(delivery->catalog, &claim, &upload,
+                            clock_wall_ms(delivery->config->clock), err);
+}
+
+static bool job_deliver_upload_over(void *context, const char *key, const char *upload_id,
+                                    struct err *err)
+{
+    const struct job_delivery *delivery = context;
+    const struct job_upload upload = {key, upload_id};
+    return job_upload_over(delivery->catalog, delivery->job->id, &upload, err);
+}
+
+// Whether the file has the bytes that it had when it was made. False: it cannot be read.
+static bool job_deliver_is_whole(const struct store_file_spec *spec, bool *ret_is_whole)
+{
+    struct sha256 *hash CLEANUP(sha256_free) = sha256_new();
+    uint8_t room[64 * 1024];
+    uint64_t offset = 0;
+    for (ssize_t got = 1; got > 0; offset += (uint64_t)got) {
+        got = pread(spec->fd, room, sizeof room, (off_t)offset);
+        if (got < 0)
+            return false;
+        sha256_update(hash, slice_of(room, (size_t)got));
+    }
+    uint8_t digest[SHA256_BYTES];
+    sha256_finish(hash, digest);
+    *ret_is_whole = offset == spec->size_bytes && memcmp(digest, spec->sha256, sizeof digest) == 0;
+    return true;
+}
+
+static bool job_deliver_object(const struct job_delivery *delivery, struct store *store,
+                               const struct store_file_spec *spec, struct err *err)
+{
+    struct job_delivery copy = *delivery; // the hooks' context is not const
+    const struct store_hooks hooks = {
+        .keep_going = job_deliver_goes_on,
+        .upload_begun = job_deliver_upload_begun,
+        .upload_over = job_deliver_upload_over,
+        .context = &copy,
+    };
+    enum store_put_outcome outcome;
+    if (store_put_file(store, spec, &hooks, &outcome, err))
+        return true;
+    bool is_whole = false;
+    if (err->kind != ERR_CORRUPT || !job_deliver_is_whole(spec, &is_whole))
+        return false;
+    // It is not the file that is damaged, so making it again would not help.
+    if (is_whole)
+        err->kind = ERR_INVALID;
+    return is_whole ? err_wrap(err, "upload_integrity") : false;
+}
+
+static void job_deliver_close_fd(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+}
+
+static bool job_deliver_file(const struct job_delivery *delivery, struct store *store,
+                             const char *key, const struct job_file *file, struct err *err)
+{
+    int fd CLEANUP(job_deliver_close_fd) = -1;
+    struct store_file_spec spec = {.key = key, .content_type = JOB_DELIVER_FILE_TYPE};
+    if (!store_open_object(delivery->route->made_in, file->key, &fd, &spec.size_bytes, err)) {
+        if (err->kind == ERR_NOT_FOUND)
+            err->kind = ERR_CORRUPT;
+        return err_wrap(err, "spooled file %s", file->key);
+    }
+    if (spec.size_bytes != (uint64_t)file->byte_count ||
+        !hex_decode(slice_text(file->sha256), spec.sha256, sizeof spec.sha256))
+        return err_set(err, ERR_CORRUPT, "spooled file %s is not what was made", file->key);
+    spec.fd = fd;
+    return job_deliver_object(delivery, store, &spec, err);
+}
+
+static bool job_deliver_manifest(const struct job_delivery *delivery, struct store *store,
+                                 const char *key, struct err *err)
+{
+    const struct slice text = slice_text(delivery->manifest);
+    int fd CLEANUP(job_deliver_close_fd) = memfd_create("manifest", MFD_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(err, "memfd");
+    TRY(file_write_all(fd, text, "manifest", err));
+    struct store_file_spec spec = {
+        .key = key,
+        .fd = fd,
+        .size_bytes = text.size_bytes,
+        .content_type = JOB_DELIVER_MANIFEST_TYPE,
+    };
+    sha256_of(text, spec.sha256);
+    return job_deliver_object(delivery, store, &spec, err);
+}
+
+// Those of earlier claims, whose workers are dead or have lost the job.
+static bool job_deliver_abort_uploads(const struct job_delivery *delivery, struct store *store,
+                                      struct err *err)
+{
+    struct job_upload *uploads = NULL;
+    size_t count = 0;
+    TRY(job_uploads(delivery->catalog, delivery->job->id, delivery->arena, &uploads, &count, err));
+    for (size_t i = 0; i < count; i++) {
+        TRY(store_abort_upload(store, uploads[i].key, uploads[i].upload_id, err));
+        TRY(job_upload_over(delivery->catalog, delivery->job->id, &uploads[i], err));
+    }
+    return true;
+}
+
+// --- Buckets
+
+static bool job_deliver_files(const struct job_delivery *delivery, struct store *store,
+                              const char *prefix, struct err *err)
+{
+    TRY(job_deliver_abort_uploads(delivery, store, err));
+    for (size_t i = 0; i < delivery->file_count; i++) {
+        const struct job_file *file = &delivery->files[i];
+        const char *key = job_deliver_key(delivery->job, delivery->route, prefix, file->key,
+                                          delivery->arena);
+        TRY(job_deliver_file(delivery, store, key, file, err));
+    }
+    return true;
+}
+
+static bool job_deliver_open_bucket(const struct job_delivery *delivery,
+                                    struct destination_bucket *ret_bucket, struct err *err)
+{
+    const struct destination_request request = {
+        .catalog = delivery->catalog,
+        .organization_id = delivery->job->organization_id,
+        .subscription_id = delivery->job->subscription_id,
+        .report = &delivery->subscription->report,
+    };
+    return destinations_open_bucket(delivery->config->destinations, &request, delivery->arena,
+                                    ret_bucket, err);
+}
+
+bool job_deliver_probe(const struct destination_bucket *bucket, const char *name,
+                       struct arena *arena, struct err *err)
+{
+    struct store_probe probe = {0};
+    const char *key = arena_format(arena, "%s" JOB_DELIVER_OWN_FOLDER "/probe-%s", bucket->prefix,
+                                   name);
+    return store_probe(bucket->store, key, &probe, err);
+}
+
+static bool job_deliver_sample(const struct job_delivery *delivery,
+                               const struct destination_bucket *bucket, struct err *err)
+{
+    struct arena *arena = delivery->arena;
+    TRY(job_deliver_probe(bucket, delivery->job->id, arena, err));
+    TRY(job_deliver_files(delivery, bucket->store, bucket->prefix, err));
+    for (size_t i = 0; i < delivery->file_count; i++) {
+        struct err ignored; // who may not delete, keeps the sample
+        const char *key = job_deliver_key(delivery->job, delivery->route, bucket->prefix,
+                                          delivery->files[i].key, arena);
+        (void)!store_delete(bucket->store, key, &ignored);
+    }
+    return subscription_settle_probe(delivery->catalog, delivery->job->subscription_id,
+                                     clock_wall_ms(delivery->config->clock), NULL, err);
+}
+
+static bool job_deliver_to_bucket(const struct job_delivery *delivery, struct err *err)
+{
+    struct destination_bucket bucket CLEANUP(destination_bucket_close) = {0};
+    TRY(job_deliver_open_bucket(delivery, &bucket, err));
+    if (delivery->job->kind == JOB_SAMPLE)
+        return job_deliver_sample(delivery, &bucket, err);
+    TRY(job_deliver_files(delivery, bucket.store, bucket.prefix, err));
+    const char *key = job_deliver_manifest_key(delivery, bucket.prefix);
+    return job_deliver_manifest(delivery, bucket.store, key, err);
+}
+
+bool job_deliver(const struct job_delivery *delivery, struct err *err)
+{
+    const struct job_route *route = delivery->route;
+    ASSERT(delivery->file_count > 0);
+    ASSERT(job_route_is_delivered(route));
+    if (route->goes_to_bucket)
+        return job_deliver_to_bucket(delivery, err);
+    if (route->goes_to_hosted)
+        TRY(job_deliver_files(delivery, delivery->config->hosted, "", err));
+    return !route->goes_by_mail || job_mail_send(delivery, err);
+}
+
+// --- After a failure
+
+static void job_deliver_take_away(struct store *store, const char *key, const struct job_file *file)
+{
+    struct err ignored;
+    uint8_t sha256[SHA256_BYTES];
+    enum store_state found = STORE_ABSENT;
+    if (hex_decode(slice_text(file->sha256), sha256, sizeof sha256) &&
+        store_check(store, key, (uint64_t)file->byte_count, sha256, &found, &ignored) &&
+        found == STORE_SAME)
+        (void)!store_delete(store, key, &ignored);
+}
+
+void job_deliver_discard(const struct job_delivery *delivery)
+{
+    struct err ignored;
+    struct destination_bucket bucket CLEANUP(destination_bucket_close) = {0};
+    if (!delivery->route->goes_to_bucket || !job_deliver_open_bucket(delivery, &bucket, &ignored) ||
+        !job_deliver_abort_uploads(delivery, bucket.store, &ignored))
+        return;
+    for (size_t i = 0; i < delivery->file_count; i++)
+        job_deliver_take_away(bucket.store,
+                              job_deliver_key(delivery->job, delivery->route, bucket.prefix,
+                                              delivery->files[i].key, delivery->arena),
+                              &delivery->files[i]);
+}
