@@ -12,6 +12,8 @@
 #define TRANSFER_AGENT "milkrun/" MILKRUN_VERSION
 // Between two questions whether to go on: the library asks far more often while bytes move.
 #define TRANSFER_ASK_MS 200
+// Between two steps of a look-up: the library waits for nothing that could wake it earlier.
+#define TRANSFER_STEP_MS 2
 
 struct transfer {
     CURL *curl;
@@ -28,6 +30,7 @@ struct transfer_exchange {
     struct err err; // why a callback ended the call
     bool has_failed;
     bool is_denied; // by the guard
+    size_t address_count;
     bool is_stalled;
     bool is_canceled;
     bool is_read_out;
@@ -150,6 +153,7 @@ static int transfer_on_progress(void *context, curl_off_t download_total, curl_o
 static void transfer_set_limits(CURL *curl, const struct transfer_config *config)
 {
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); // time-outs do not wait for the resolver
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms);
     (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(curl, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
@@ -289,5 +293,62 @@ bool transfer_run(struct transfer *transfer, const struct transfer_call *call,
     if (code != CURLE_OK)
         return transfer_fail(code, &exchange, details, err);
     transfer_report(&exchange, ret_report);
+    return true;
+}
+
+// --- Look-up
+
+// Every address of the host comes here, as none is ever connected to.
+static curl_socket_t transfer_on_address(void *context, curlsocktype purpose,
+                                         struct curl_sockaddr *address)
+{
+    (void)purpose;
+    struct transfer_exchange *exchange = context;
+    exchange->address_count++;
+    if (!address_guard_allows(exchange->config->guard, &address->addr))
+        exchange->is_denied = true;
+    return CURL_SOCKET_BAD;
+}
+
+static void transfer_free_multi(CURLM **multi)
+{
+    (void)curl_multi_cleanup(*multi); // has no handles any more
+}
+
+// One address after another, without the pauses that a library makes which hopes to connect.
+static CURLcode transfer_step_through(CURL *curl)
+{
+    CURLM *multi CLEANUP(transfer_free_multi) = curl_multi_init();
+    ASSERT(multi != NULL); // only without memory
+    int running = 1;
+    const CURLMcode added = curl_multi_add_handle(multi, curl);
+    ASSERT(added == CURLM_OK);
+    while (curl_multi_perform(multi, &running) == CURLM_OK && running > 0)
+        (void)curl_multi_poll(multi, NULL, 0, TRANSFER_STEP_MS, NULL); // as good as a pause
+    int left = 0;
+    const CURLMsg *message = curl_multi_info_read(multi, &left);
+    const CURLcode code = message == NULL ? CURLE_FAILED_INIT : message->data.result;
+    (void)curl_multi_remove_handle(multi, curl); // it is there
+    return code;
+}
+
+bool transfer_look_up(struct transfer *transfer, const char *url, struct err *err)
+{
+    ASSERT(transfer->config.guard != NULL);
+    CURL *curl = transfer->curl;
+    struct transfer_exchange exchange = {.config = &transfer->config, .curl = curl};
+    curl_easy_reset(curl);
+    transfer_set_limits(curl, &transfer->config);
+    (void)curl_easy_setopt(curl, CURLOPT_PROXY, "");
+    (void)curl_easy_setopt(curl, CURLOPT_URL, url);
+    (void)curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_HAPPY_EYEBALLS_TIMEOUT_MS, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, transfer_on_address);
+    (void)curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, &exchange);
+    const CURLcode code = transfer_step_through(curl);
+    if (exchange.is_denied)
+        return err_set(err, ERR_DENIED, "Endpoint not allowed");
+    if (code != CURLE_COULDNT_CONNECT || exchange.address_count == 0)
+        return err_set(err, ERR_UNAVAILABLE, "%s", curl_easy_strerror(code));
     return true;
 }

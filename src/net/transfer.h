@@ -54,3 +54,7 @@ struct transfer_report {
 // address that the guard refuses; CANCELED; UNAVAILABLE for all that may pass; what callbacks said.
 NODISCARD bool transfer_run(struct transfer *transfer, const struct transfer_call *call,
                             struct transfer_report *ret_report, struct err *err);
+
+// Shows all addresses that the URL's host has to the guard and connects to none. DENIED when one is
+// refused; UNAVAILABLE when the name does not resolve within the time to connect.
+NODISCARD bool transfer_look_up(struct transfer *transfer, const char *url, struct err *err);

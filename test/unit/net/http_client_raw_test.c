@@ -7,15 +7,19 @@
 
 #include <cmocka.h>
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "net/http_client.h"
 #include "scripted_server.h"
+#include "test_certificate.h"
 
 #define MANY_BYTES ((size_t)3 * 1024 * 1024)
 
@@ -408,6 +412,58 @@ static void test_a_call_is_canceled_within_a_second(void **state)
 
 // --- Connections
 
+struct tls_script {
+    char *certificate;
+    char *key;
+    char ca_file[64];
+};
+
+static void serve_tls_and_go(void *context, struct scripted_peer *peer)
+{
+    const struct tls_script *script = context;
+    struct buf head CLEANUP(buf_clear);
+    buf_init(&head, SCRIPTED_BYTES_MAX);
+    if (scripted_start_tls(peer, script->certificate, script->key))
+        (void)scripted_read_until(peer, "\r\n\r\n", &head);
+    scripted_reset(peer);
+}
+
+// The write that finds it gone must not end the process (SIGPIPE).
+static void test_a_peer_that_goes_during_tls(void **state)
+{
+    (void)state;
+    assert_ptr_not_equal(signal(SIGPIPE, SIG_DFL), SIG_ERR);
+    struct tls_script script;
+    test_certificate_make(&script.certificate, &script.key);
+    (void)snprintf(script.ca_file, sizeof script.ca_file, "/tmp/http_client_raw_test.%d.pem",
+                   getpid());
+    struct err err = {0};
+    assert_true(file_replace(script.ca_file, slice_text(script.certificate), &err));
+    struct scripted_server server;
+    scripted_open(&server, serve_tls_and_go, &script);
+    struct http_client_config config = plain_config;
+    config.ca_file = script.ca_file;
+    struct http_client *client CLEANUP(http_client_close) = NULL;
+    http_client_open(&config, &client);
+    char url[100];
+    (void)snprintf(url, sizeof url, "https://localhost:%d/", server.port);
+    for (int i = 0; i < 20; i++) {
+        size_t left_bytes = 50000000;
+        struct outcome outcome CLEANUP(outcome_clear);
+        send_to(
+            client, url,
+            (struct http_client_call){
+                .method = "PUT", .body_bytes = 50000000, .read = read_xs, .context = &left_bytes},
+            &outcome);
+        expect_error(&outcome, ERR_UNAVAILABLE);
+    }
+    http_client_close(&client);
+    scripted_close(&server);
+    (void)unlink(script.ca_file);
+    mem_free(script.certificate);
+    mem_free(script.key);
+}
+
 static void test_connections_are_kept(void **state)
 {
     (void)state;
@@ -525,6 +581,7 @@ int main(void)
         cmocka_unit_test(test_a_reply_before_the_end_of_the_body_is_told),
         cmocka_unit_test(test_a_body_of_any_size_is_streamed),
         cmocka_unit_test(test_a_call_is_canceled_within_a_second),
+        cmocka_unit_test(test_a_peer_that_goes_during_tls),
         cmocka_unit_test(test_connections_are_kept),
         cmocka_unit_test(test_proxies_of_the_environment_are_not_used),
         cmocka_unit_test(test_the_proxy_of_the_configuration_is_used),
