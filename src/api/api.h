@@ -6,6 +6,7 @@
 // catalog, or may read much of it, run on a few writer threads while their connection is suspended.
 #pragma once
 
+#include "base/cipher.h"
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/option.h"
@@ -76,7 +77,9 @@ struct api_config {
     const char *tls_key_pem;
     struct ingest_log *log;
     struct store *bucket;
-    uint8_t url_key[API_URL_KEY_BYTES]; // what signed URLs rest on; secret
+    uint8_t url_key[API_URL_KEY_BYTES];   // what signed URLs rest on; secret
+    const struct cipher_key *secret_keys; // of secrets in the catalog: the first one seals
+    size_t secret_key_count;
     void (*on_change)(
         void *context); // the catalog has work for others: a wake-up hint. May be NULL
     void *context;

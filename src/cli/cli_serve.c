@@ -240,6 +240,7 @@ static bool serve_prepare(struct serve *serve, const struct cli_invocation *invo
             "this CPU compresses to other bytes than the supported ones (SSE4.2 needed)");
     TRY(data_directory_open(serve->options.data, invocation->arena, &serve->data, err));
     TRY(data_directory_lock(&serve->data, SERVE_LOCK_WAIT_MS, err));
+    TRY(data_directory_load_secrets(&serve->data, err));
     TRY(data_directory_empty(serve->data.temp_path, err));
     char *supervisor_id = arena_alloc(invocation->arena, SERVE_SUPERVISOR_ID + 1);
     rng_text(rng_system(), supervisor_id, SERVE_SUPERVISOR_ID);

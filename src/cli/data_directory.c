@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/data_directory.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -12,18 +13,30 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/file.h"
-#include "base/hash.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include "base/rng.h"
 
 #define DATA_NODE_ID_CHARS ((size_t)16)
 #define DATA_LOCK_POLL_MS  20
 
+static const char data_secrets_name[] = "keys/secrets.key";
 static const char *const data_folders[] = {"keys", "log", "lake", "exports", "tmp"};
 
 static char *data_path(struct arena *arena, const char *path, const char *name)
 {
     return arena_format(arena, "%s/%s", path, name);
+}
+
+static_assert(DATA_URL_KEY_BYTES == CIPHER_KEY_BYTES, "one size of keys");
+
+static bool data_directory_make_key(const char *path, struct err *err)
+{
+    uint8_t key[CIPHER_KEY_BYTES];
+    char hex[2 * CIPHER_KEY_BYTES + 1];
+    rng_fill(rng_system(), key, sizeof key);
+    hex_encode(slice_of(key, sizeof key), hex);
+    return file_replace(path, slice_text(hex), err);
 }
 
 bool data_directory_create(const char *path, struct err *err)
@@ -33,17 +46,14 @@ bool data_directory_create(const char *path, struct err *err)
     TRY(file_make_directories(path, err));
     for (size_t i = 0; i < ARRAY_COUNT(data_folders); i++)
         TRY(file_make_directories(data_path(&arena, path, data_folders[i]), err));
-    uint8_t key[DATA_URL_KEY_BYTES];
-    char hex[2 * DATA_URL_KEY_BYTES + 1];
-    rng_fill(rng_system(), key, sizeof key);
-    hex_encode(slice_of(key, sizeof key), hex);
-    TRY(file_replace(data_path(&arena, path, "keys/url.key"), slice_text(hex), err));
+    TRY(data_directory_make_key(data_path(&arena, path, "keys/url.key"), err));
+    TRY(data_directory_make_key(data_path(&arena, path, data_secrets_name), err));
     char node_id[DATA_NODE_ID_CHARS + 1];
     rng_text(rng_system(), node_id, DATA_NODE_ID_CHARS);
     return file_replace(data_path(&arena, path, "node_id"), slice_text(node_id), err);
 }
 
-static bool data_directory_read_key(const char *path, struct data_directory *data, struct err *err)
+static bool data_directory_read_secret(const char *path, struct buf *ret_text, struct err *err)
 {
     struct stat status;
     if (stat(path, &status) != 0)
@@ -51,9 +61,14 @@ static bool data_directory_read_key(const char *path, struct data_directory *dat
     if ((status.st_mode & 077) != 0)
         return err_set(err, ERR_DENIED, "key file %s has mode %03o: others must not read it", path,
                        (unsigned)status.st_mode & 0777);
+    return file_read(path, ret_text, err);
+}
+
+static bool data_directory_read_key(const char *path, struct data_directory *data, struct err *err)
+{
     struct buf hex CLEANUP(buf_clear);
     buf_init(&hex, 256);
-    TRY(file_read(path, &hex, err));
+    TRY(data_directory_read_secret(path, &hex, err));
     if (!hex_decode(buf_slice(&hex), data->url_key, sizeof data->url_key))
         return err_set(err, ERR_CORRUPT, "key file %s is not a key", path);
     return true;
@@ -100,6 +115,43 @@ bool data_directory_lock(struct data_directory *data, int64_t wait_ms, struct er
         (void)nanosleep(&pause, NULL);
     }
     data->lock_fd = fd;
+    return true;
+}
+
+// A key on each line that is not empty.
+static bool data_directory_parse_secrets(struct slice text, struct data_directory *data)
+{
+    data->secret_key_count = 0;
+    while (!slice_is_empty(text)) {
+        const char *end = memchr(text.data, '\n', text.size_bytes);
+        const size_t size = end == NULL ? text.size_bytes : (size_t)(end - slice_chars(text));
+        const struct slice line = slice_part(text, 0, size);
+        text = slice_from(text, end == NULL ? size : size + 1);
+        if (slice_is_empty(line))
+            continue;
+        if (data->secret_key_count == DATA_SECRET_KEYS_MAX ||
+            !hex_decode(line, data->secret_keys[data->secret_key_count].bytes, CIPHER_KEY_BYTES))
+            return false;
+        data->secret_key_count++;
+    }
+    return data->secret_key_count > 0;
+}
+
+bool data_directory_load_secrets(struct data_directory *data, struct err *err)
+{
+    ASSERT(data->lock_fd >= 0);
+    struct arena arena CLEANUP(arena_clear);
+    struct buf text CLEANUP(buf_clear);
+    arena_init(&arena);
+    buf_init(&text, 4096);
+    const char *path = data_path(&arena, data->path, data_secrets_name);
+    if (access(path, F_OK) != 0 && errno == ENOENT)
+        TRY(data_directory_make_key(path, err));
+    TRY(data_directory_read_secret(path, &text, err));
+    if (!data_directory_parse_secrets(buf_slice(&text), data))
+        return err_set(err, ERR_CORRUPT,
+                       "key file %s: one to %zu lines of %zu hexadecimal digits expected", path,
+                       DATA_SECRET_KEYS_MAX, 2 * CIPHER_KEY_BYTES);
     return true;
 }
 

@@ -3,7 +3,7 @@
 // They are checked by what may go into a URL, an object key or a mail header, so nothing behind
 // this point needs to escape a surprise.
 #include "base/check.h"
-#include "base/hash.h"
+#include "base/hex.h"
 #include "model/report_internal.h"
 
 #define REPORT_ROLE_BYTES_MAX       ((size_t)2048)

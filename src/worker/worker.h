@@ -5,6 +5,7 @@
 // again.
 #pragma once
 
+#include "base/cipher.h"
 #include "base/clock.h"
 #include "base/option.h"
 #include "base/stop.h"
@@ -44,8 +45,10 @@ struct worker_config {
     // Spill space of this process alone: engines that share one overwrite each other's files.
     const char *temp_directory;
     const struct clock *clock;
-    const char *supervisor_id; // changes when the supervisor does
-    const char *node_id;       // stays with the data directory: one keeper at a time has it
+    const char *supervisor_id;            // changes when the supervisor does
+    const struct cipher_key *secret_keys; // open the secrets of the catalog
+    size_t secret_key_count;
+    const char *node_id; // stays with the data directory: one keeper at a time has it
     const struct wake *wake;
     size_t wake_index;
     bool is_reserve; // one of several that stays free for windows (catalog/leases.h)

@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "cli/data_directory.h"
@@ -140,6 +141,67 @@ static void test_keys_that_are_not_right_are_refused(void **state)
     assert_int_equal(open_failure(fixture), ERR_NOT_FOUND);
 }
 
+static struct data_directory open_locked(struct fixture *fixture)
+{
+    struct data_directory data = open_it(fixture);
+    check(fixture, data_directory_lock(&data, 0, &fixture->err));
+    return data;
+}
+
+static void test_keys_of_secrets_are_made_once_and_kept(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *path = inside(fixture, "keys/secrets.key");
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    struct data_directory first = open_locked(fixture);
+    check(fixture, data_directory_load_secrets(&first, &fixture->err));
+    assert_int_equal(first.secret_key_count, 1);
+    assert_memory_not_equal(first.secret_keys[0].bytes, first.url_key, CIPHER_KEY_BYTES);
+    // An older version's directory has none.
+    check(fixture, file_remove(path, &fixture->err));
+    check(fixture, data_directory_load_secrets(&first, &fixture->err));
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    struct data_directory again = first;
+    check(fixture, data_directory_load_secrets(&again, &fixture->err));
+    assert_memory_equal(again.secret_keys[0].bytes, first.secret_keys[0].bytes, CIPHER_KEY_BYTES);
+    (void)close(first.lock_fd);
+}
+
+static void test_keys_of_secrets_stand_in_lines(void **state)
+{
+#define KEY_LINE "00112233445566778899aabbccddeeff00112233445566778899aabbccddee"
+    static const char *const good[] = {KEY_LINE "01", KEY_LINE "01\n", "\n" KEY_LINE "01\n\n"};
+    static const char *const bad[] = {
+        "", "\n", KEY_LINE "0", KEY_LINE "0g", KEY_LINE "01 ", KEY_LINE "01\n0123"};
+    struct fixture *fixture = *state;
+    const char *path = inside(fixture, "keys/secrets.key");
+    struct data_directory data = open_locked(fixture);
+    for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
+        check(fixture, file_replace(path, slice_text(good[i]), &fixture->err));
+        check(fixture, data_directory_load_secrets(&data, &fixture->err));
+        assert_int_equal(data.secret_key_count, 1);
+        assert_int_equal(data.secret_keys[0].bytes[31], 1);
+    }
+    check(fixture, file_replace(path, slice_text(KEY_LINE "02\n" KEY_LINE "01\n"), &fixture->err));
+    check(fixture, data_directory_load_secrets(&data, &fixture->err));
+    assert_int_equal(data.secret_key_count, 2);
+    assert_int_equal(data.secret_keys[0].bytes[31], 2);
+    for (size_t i = 0; i < ARRAY_COUNT(bad); i++) {
+        check(fixture, file_replace(path, slice_text(bad[i]), &fixture->err));
+        assert_false(data_directory_load_secrets(&data, &fixture->err));
+        assert_int_equal(fixture->err.kind, ERR_CORRUPT);
+        assert_null(strstr(fixture->err.message, "0123")); // secrets stay secret
+    }
+    check(fixture, file_replace(path, slice_text(KEY_LINE "01"), &fixture->err));
+    assert_int_equal(chmod(path, 0604), 0);
+    assert_false(data_directory_load_secrets(&data, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_DENIED);
+    (void)close(data.lock_fd);
+}
+
 static void test_one_server_at_a_time(void **state)
 {
     struct fixture *fixture = *state;
@@ -230,6 +292,8 @@ int main(void)
         data_test(test_secrets_are_the_owners_and_differ),
         data_test(test_other_places_are_refused),
         data_test(test_keys_that_are_not_right_are_refused),
+        data_test(test_keys_of_secrets_are_made_once_and_kept),
+        data_test(test_keys_of_secrets_stand_in_lines),
         data_test(test_one_server_at_a_time),
         data_test(test_emptying_removes_files_at_any_depth),
         cmocka_unit_test(test_progress_is_for_terminals),
