@@ -229,3 +229,51 @@ void civil_format_basic(int64_t time_ms, char ret_text[17])
                    civil.day, civil.hour, civil.minute, civil.second);
     memcpy(ret_text, text, 17);
 }
+
+// --- HTTP
+
+static const char *const civil_month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+static const char *const civil_day_names[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
+
+static const char *civil_day_name(int64_t time_ms)
+{
+    const int64_t day = time_ms / CIVIL_DAY_MS - (time_ms % CIVIL_DAY_MS < 0 ? 1 : 0);
+    return civil_day_names[(day % 7 + 7) % 7];
+}
+
+void civil_format_http(int64_t time_ms, char ret_text[CIVIL_HTTP_CHARS + 1])
+{
+    const struct civil civil = civil_from_ms(time_ms);
+    ASSERT(civil_is_valid(civil));
+    char text[96];
+    (void)snprintf(text, sizeof text, "%s, %02d %s %04d %02d:%02d:%02d GMT",
+                   civil_day_name(time_ms), civil.day, civil_month_names[civil.month - 1],
+                   civil.year, civil.hour, civil.minute, civil.second);
+    memcpy(ret_text, text, CIVIL_HTTP_CHARS + 1);
+}
+
+bool civil_parse_http(struct slice text, int64_t *ret_time_ms)
+{
+    if (text.size_bytes != CIVIL_HTTP_CHARS)
+        return false;
+    struct civil civil = {0};
+    for (int month = 1; month <= 12; month++)
+        if (slice_equal_text(slice_part(text, 8, 3), civil_month_names[month - 1]))
+            civil.month = month;
+    size_t cursor = 5;
+    if (!civil_take_digits(text, &cursor, 2, &civil.day))
+        return false;
+    cursor = 12;
+    if (!civil_take_digits(text, &cursor, 4, &civil.year) || !civil_take_char(text, &cursor, ' ') ||
+        !civil_take_minutes(text, &cursor, &civil) || !civil_take_char(text, &cursor, ':') ||
+        !civil_take_digits(text, &cursor, 2, &civil.second) || !civil_is_valid(civil))
+        return false;
+    const int64_t time_ms = civil_to_ms(civil);
+    char expected[CIVIL_HTTP_CHARS + 1];
+    civil_format_http(time_ms, expected); // the day of the week and what is between, too
+    if (!slice_equal_text(text, expected))
+        return false;
+    *ret_time_ms = time_ms;
+    return true;
+}

@@ -69,3 +69,9 @@ void civil_format_api(int64_t time_ms, char ret_text[CIVIL_API_CHARS + 1]);
 
 // "20230519T000000Z", for signatures; 16 characters and NUL.
 void civil_format_basic(int64_t time_ms, char ret_text[17]);
+
+// "Sun, 06 Nov 1994 08:49:37 GMT", as HTTP has it; 29 characters and NUL.
+#define CIVIL_HTTP_CHARS 29
+void civil_format_http(int64_t time_ms, char ret_text[CIVIL_HTTP_CHARS + 1]);
+// That form and nothing else; false otherwise, *ret_time_ms untouched.
+bool civil_parse_http(struct slice text, int64_t *ret_time_ms);

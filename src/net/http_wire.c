@@ -12,23 +12,12 @@
 
 #define HTTP_WIRE_HEAD_BYTES ((size_t)64 * 1024)
 
-// "Sun, 06 Nov 1994 08:49:37 GMT"
-static void http_wire_append_date(struct buf *out)
-{
-    static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const int64_t now_ms = clock_wall_ms(clock_system());
-    const struct civil now = civil_from_ms(now_ms);
-    buf_append_format(out, "Date: %s, %02d %s %04d %02d:%02d:%02d GMT\r\n",
-                      days[now_ms / CIVIL_DAY_MS % 7], now.day, months[now.month - 1], now.year,
-                      now.hour, now.minute, now.second);
-}
-
 static void http_wire_append_status(struct buf *out, int status)
 {
-    buf_append_format(out, "HTTP/1.1 %d %s\r\n", status, http_server_reason(status));
-    http_wire_append_date(out);
+    char now[CIVIL_HTTP_CHARS + 1];
+    civil_format_http(clock_wall_ms(clock_system()), now);
+    buf_append_format(out, "HTTP/1.1 %d %s\r\nDate: %s\r\n", status, http_server_reason(status),
+                      now);
 }
 
 static void http_wire_send(int fd, const struct buf *out)

@@ -146,6 +146,33 @@ static void test_formats(void **state)
     assert_string_equal(basic, "20230519T000000Z");
 }
 
+static void test_dates_of_http(void **state)
+{
+    (void)state;
+    char text[CIVIL_HTTP_CHARS + 1];
+    int64_t time_ms = 0;
+    civil_format_http(INT64_C(784111777000), text);
+    assert_string_equal(text, "Sun, 06 Nov 1994 08:49:37 GMT");
+    for (int64_t ms = INT64_C(-86400000) * 400; ms < INT64_C(86400000) * 400; ms += 43201000) {
+        civil_format_http(ms, text);
+        assert_true(civil_parse_http(slice_text(text), &time_ms));
+        assert_int_equal(time_ms, ms);
+    }
+    static const char *const others[] = {"",
+                                         "Sun, 06 Nov 1994 08:49:37 UTC",
+                                         "Mon, 06 Nov 1994 08:49:37 GMT",
+                                         "Sun, 06 nov 1994 08:49:37 GMT",
+                                         "Sun, 6 Nov 1994 08:49:37 GMT",
+                                         "Sun, 06 Nov 1994 08:49:37 GMT ",
+                                         "Sun, 31 Nov 1994 08:49:37 GMT",
+                                         "Sun, 06 Nov 1994 24:49:37 GMT",
+                                         "Sunday, 06-Nov-94 08:49:37 GMT",
+                                         "Sun Nov  6 08:49:37 1994"};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        if (civil_parse_http(slice_text(others[i]), &time_ms))
+            fail_msg("%s", others[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -154,6 +181,7 @@ int main(void)
         cmocka_unit_test(test_the_form_with_a_space_is_that_form_only),
         cmocka_unit_test(test_every_day_of_four_centuries_goes_there_and_back),
         cmocka_unit_test(test_formats),
+        cmocka_unit_test(test_dates_of_http),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
