@@ -132,6 +132,15 @@ struct slice http_header(const struct http_request *request, const char *name, s
     return first;
 }
 
+void http_each_header(const struct http_request *request,
+                      void (*visit)(struct slice name, struct slice value, void *context),
+                      void *context)
+{
+    const struct http_head *head = &request->message->head;
+    for (size_t i = 0; i < head->field_count; i++)
+        visit(head->fields[i].name, head->fields[i].value, context);
+}
+
 struct slice http_query(const struct http_request *request, const char *name, size_t *ret_count)
 {
     struct slice first = {0};

@@ -84,6 +84,10 @@ struct slice http_raw_query(const struct http_request *request); // after '?', m
 struct slice http_path(const struct http_request *request);
 // Case-insensitive name. *ret_count (may be NULL) says how many there are; the first is returned.
 struct slice http_header(const struct http_request *request, const char *name, size_t *ret_count);
+// Calls visit for each header as it was received, in order.
+void http_each_header(const struct http_request *request,
+                      void (*visit)(struct slice name, struct slice value, void *context),
+                      void *context);
 // Decoded value of a query parameter; *ret_count as above. "+" is not a space.
 struct slice http_query(const struct http_request *request, const char *name, size_t *ret_count);
 // Calls visit for each pair of the query, decoded, in order.

@@ -73,6 +73,17 @@ static void fixture_append_query(struct slice name, struct slice value, void *co
     buf_append(out, value);
 }
 
+static void fixture_append_header(struct slice name, struct slice value, void *context)
+{
+    struct buf *out = context;
+    if (!slice_starts_with(name, slice_text("X-Each")))
+        return;
+    buf_append_char(out, ' ');
+    buf_append(out, name);
+    buf_append_text(out, "=");
+    buf_append(out, value);
+}
+
 static void fixture_reply_info(struct http_request *request)
 {
     struct buf out CLEANUP(buf_clear);
@@ -90,6 +101,7 @@ static void fixture_reply_info(struct http_request *request)
     buf_append_format(&out, " size=%lld x-test=%zu:", (long long)http_body_size(request), count);
     buf_append(&out, header);
     http_each_query(request, fixture_append_query, &out);
+    http_each_header(request, fixture_append_header, &out);
     http_add_header(request, "Content-Type", "text/plain");
     http_add_header(request, "X-Split", "a\r\nX-Injected: 1");
     http_reply(request, 200, buf_slice(&out));

@@ -329,11 +329,13 @@ static void test_what_handlers_are_told(void **state)
     struct raw_reply reply;
     raw_connect(&client, fixture->port);
     raw_send(&client, "GET /info?b=1%20x&b=%26&c HTTP/1.1\r\nHost: a\r\nX-Test:  one \t\r\n"
-                      "x-TEST: two\r\nEmpty:\r\nX-Forwarded-For: 1.2.3.4\r\n\r\n");
+                      "x-TEST: two\r\nEmpty:\r\nX-Each-b: 1\r\nX-Forwarded-For: 1.2.3.4\r\n"
+                      "X-EachA:2\t\r\nX-Each-b:\r\n\r\n");
     raw_read(&client, &reply, false);
-    assert_string_equal(buf_text(&reply.body),
-                        "method=GET path=/info raw=/info?b=1%20x&b=%26&c peer=127.0.0.1 size=-1 "
-                        "x-test=2:one query=b:1 x query=b:& query=c:");
+    assert_string_equal(
+        buf_text(&reply.body),
+        "method=GET path=/info raw=/info?b=1%20x&b=%26&c peer=127.0.0.1 size=-1 "
+        "x-test=2:one query=b:1 x query=b:& query=c: X-Each-b=1 X-EachA=2 X-Each-b=");
     assert_string_equal(raw_header(&reply, "Content-Type"), "text/plain");
     assert_string_equal(raw_header(&reply, "X-Split"), "a  X-Injected: 1");
     assert_null(raw_header(&reply, "X-Injected"));
