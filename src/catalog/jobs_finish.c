@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
+#include "catalog/notices_internal.h"
 
 bool job_set_claim_lost(const struct job_claim *claim, struct err *err)
 {
@@ -118,6 +119,7 @@ struct job_held {
     const char *subscription_id;
     bool is_wanted; // the subscription is PENDING or ACTIVE, or the job is restored for its sake
     bool is_spooled;
+    bool is_restoring;
 };
 static bool job_find_held(struct catalog *catalog, const struct job_claim *claim,
                           struct arena *arena, bool *ret_is_held, struct job_held *ret_held,
@@ -130,7 +132,7 @@ static bool job_find_held(struct catalog *catalog, const struct job_claim *claim
     TRY(catalog_query_row(catalog,
                           "SELECT kind, subscription_id, is_restoring = 1 OR (SELECT u.status"
                           " IN (0, 1) FROM subscriptions u WHERE u.id = jobs.subscription_id),"
-                          " is_spooled"
+                          " is_spooled, is_restoring"
                           " FROM jobs WHERE " JOB_IS_HELD,
                           values, ARRAY_COUNT(values), &rows, &found, err));
     *ret_is_held = found;
@@ -139,6 +141,7 @@ static bool job_find_held(struct catalog *catalog, const struct job_claim *claim
         ret_held->subscription_id = catalog_row_text(rows, 1, arena);
         ret_held->is_wanted = db_rows_int64(rows, 2) != 0;
         ret_held->is_spooled = db_rows_int64(rows, 3) != 0;
+        ret_held->is_restoring = db_rows_int64(rows, 4) != 0;
     }
     return true;
 }
@@ -183,8 +186,11 @@ static bool job_succeed_body(struct catalog *catalog, void *context, struct err 
     if (held.is_spooled)
         TRY(job_forget_spooled(catalog, claim->job_id, err));
     if (is_sample)
-        return subscription_settle_pending(catalog, held.subscription_id, true, NULL, err);
-    return job_insert_files(catalog, claim->job_id, result, err);
+        return subscription_settle_pending(catalog, held.subscription_id, true, NULL,
+                                           result->now_ms, err);
+    TRY(job_insert_files(catalog, claim->job_id, result, err));
+    return held.is_restoring ||
+           notice_emit_job(catalog, NOTICE_JOB_SUCCEEDED, claim->job_id, result->now_ms, err);
 }
 
 bool job_succeed(struct catalog *catalog, const struct job_claim *claim,
@@ -213,8 +219,9 @@ bool job_end_failed(struct catalog *catalog, const struct job_end *end, struct e
                 values, ARRAY_COUNT(values), NULL, err));
     TRY(job_forget_spooled(catalog, end->job_id, err)); // what is listed now, was spooled
     if (end->kind != JOB_SAMPLE)
-        return true;
-    return subscription_settle_pending(catalog, end->subscription_id, false, end->reason, err);
+        return notice_emit_job(catalog, NOTICE_JOB_FAILED, end->job_id, end->now_ms, err);
+    return subscription_settle_pending(catalog, end->subscription_id, false, end->reason,
+                                       end->now_ms, err);
 }
 
 bool job_cancel_pending(struct catalog *catalog, const char *subscription_id, const char *reason,

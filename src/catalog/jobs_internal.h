@@ -123,4 +123,4 @@ extern const char subscription_deactivated_reason[];
 
 // Nothing happens when it is PENDING no more.
 NODISCARD bool subscription_settle_pending(struct catalog *catalog, const char *id, bool is_active,
-                                           const char *reason, struct err *err);
+                                           const char *reason, int64_t now_ms, struct err *err);

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
 #include "catalog/leases.h"
+#include "catalog/notices_internal.h"
 #include "catalog/subscriptions_internal.h"
 
 // Far above what an API body of at most 64 KiB grows to when its filter is kept with types as well.
@@ -403,22 +404,26 @@ bool subscription_deactivate(struct catalog *catalog, const struct subscription_
 // --- The sample's outcome
 
 bool subscription_settle_pending(struct catalog *catalog, const char *id, bool is_active,
-                                 const char *reason, struct err *err)
+                                 const char *reason, int64_t now_ms, struct err *err)
 {
     const struct db_value values[] = {
         db_text(id),
         db_int64(is_active ? SUBSCRIPTION_ACTIVE : SUBSCRIPTION_FAILED),
         is_active ? db_null() : db_text(reason),
     };
-    return db_exec(catalog->db,
-                   "UPDATE subscriptions SET status = $2, reason = $3 WHERE id = $1 AND status = 0",
-                   values, ARRAY_COUNT(values), NULL, err);
+    int64_t changed = 0;
+    TRY(db_exec(catalog->db,
+                "UPDATE subscriptions SET status = $2, reason = $3 WHERE id = $1 AND status = 0",
+                values, ARRAY_COUNT(values), &changed, err));
+    return is_active || changed == 0 ||
+           notice_emit_subscription_failed(catalog, id, reason, now_ms, err);
 }
 
 struct subscription_settlement {
     const char *id;
     bool is_active;
     const char *reason;
+    int64_t now_ms;
 };
 
 static bool subscription_settle_body(struct catalog *catalog, void *context, struct err *err)
@@ -431,13 +436,13 @@ static bool subscription_settle_body(struct catalog *catalog, void *context, str
     if (count == 0)
         return subscription_set_not_found(err);
     return subscription_settle_pending(catalog, settlement->id, settlement->is_active,
-                                       settlement->reason, err);
+                                       settlement->reason, settlement->now_ms, err);
 }
 
 bool subscription_settle(struct catalog *catalog, const char *id, bool is_active,
-                         const char *reason, struct err *err)
+                         const char *reason, int64_t now_ms, struct err *err)
 {
     ASSERT(is_active || reason != NULL);
-    struct subscription_settlement settlement = {id, is_active, reason};
+    struct subscription_settlement settlement = {id, is_active, reason, now_ms};
     return catalog_run(catalog, subscription_settle_body, &settlement, err);
 }

@@ -112,4 +112,4 @@ NODISCARD bool subscription_deactivate(struct catalog *catalog,
 // the sample do the same in their own transaction. Nothing happens when it is PENDING no more.
 // NOT_FOUND.
 NODISCARD bool subscription_settle(struct catalog *catalog, const char *id, bool is_active,
-                                   const char *reason, struct err *err);
+                                   const char *reason, int64_t now_ms, struct err *err);

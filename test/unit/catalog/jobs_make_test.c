@@ -60,7 +60,8 @@ static void windows_that_closed_while_pending_are_made_when_active(void **state)
     const struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, "name");
     const struct subscription made = fixture_create(fixture, &request);
     assert_int_equal(fixture_schedule(fixture, FIXTURE_HOUR(13), 500), 0);
-    assert_done(fixture, subscription_settle(fixture->catalog, made.id, true, NULL, &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, made.id, true, NULL, FIXTURE_NOW_MS,
+                                             &fixture->err));
     assert_int_equal(fixture_schedule(fixture, FIXTURE_HOUR(13), 500), 2);
 }
 
@@ -104,8 +105,8 @@ static void scheduling_is_fair_over_subscriptions(void **state)
     struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, "os");
     request.now_ms = FIXTURE_HOUR(70);
     const struct subscription young = fixture_create(fixture, &request);
-    assert_done(fixture,
-                subscription_settle(fixture->catalog, young.id, true, NULL, &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, young.id, true, NULL, FIXTURE_NOW_MS,
+                                             &fixture->err));
     assert_int_equal(fixture_schedule(fixture, FIXTURE_HOUR(72), 2), 2);
     assert_int_equal(fixture_last(fixture, old, FIXTURE_HOUR(10)).kind, JOB_LIVE);
     assert_int_equal(fixture_last(fixture, young.id, FIXTURE_HOUR(70)).kind, JOB_LIVE);
@@ -284,8 +285,8 @@ static void backfill_ends_with_the_subscription(void **state)
     const struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, "name");
     const struct subscription made = fixture_create(fixture, &request);
     assert_int_equal(fixture_backfill(fixture, made.id, FIXTURE_HOUR(2), FIXTURE_HOUR(4)), 2);
-    assert_done(fixture,
-                subscription_settle(fixture->catalog, made.id, false, "denied", &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, made.id, false, "denied",
+                                             FIXTURE_NOW_MS, &fixture->err));
     int64_t windows = 0;
     int64_t created = 0;
     assert_refused(fixture,

@@ -506,8 +506,8 @@ static void what_has_ended_is_not_changed(void **state)
     fixture_deactivate(fixture, ended, FIXTURE_NOW_MS);
     const struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, "os");
     const struct subscription failed = fixture_create(fixture, &request);
-    assert_done(fixture,
-                subscription_settle(fixture->catalog, failed.id, false, "no", &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, failed.id, false, "no",
+                                             FIXTURE_NOW_MS, &fixture->err));
     const char *ids[] = {ended, failed.id};
     for (size_t i = 0; i < ARRAY_COUNT(ids); i++) {
         struct subscription_change asked = change_of(fixture, ids[i], FIXTURE_NOW_MS);

@@ -88,8 +88,8 @@ static void create(struct world *world)
     request.now_ms = world->now_ms;
     struct life *life = &world->lives[world->life_count++];
     *life = (struct life){.id = fixture_create(fixture, &request).id, .version = 1};
-    assert_done(fixture,
-                subscription_settle(fixture->catalog, life->id, true, NULL, &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, life->id, true, NULL, FIXTURE_NOW_MS,
+                                             &fixture->err));
     for (size_t i = 0; i < HOURS; i++)
         life->hours[i] = (struct hour){.version = 1, .cadence = cadence};
     life->live_from_ms = time_of(window_of(life, hour_at(world->now_ms)));

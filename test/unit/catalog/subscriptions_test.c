@@ -121,10 +121,10 @@ static void only_pending_and_active_ones_count(void **state)
         ERR_LIMIT);
     assert_string_equal(fixture->err.message, "Subscription limit reached: 1");
     assert_done(fixture, subscription_settle(fixture->catalog, first.id, false, "bucket is gone",
-                                             &fixture->err));
+                                             FIXTURE_NOW_MS, &fixture->err));
     const struct subscription second = fixture_create(fixture, &request); // FAILED does not count
-    assert_done(fixture,
-                subscription_settle(fixture->catalog, second.id, true, NULL, &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, second.id, true, NULL,
+                                             FIXTURE_NOW_MS, &fixture->err));
     assert_refused(
         fixture,
         subscription_create(fixture->catalog, &other, &fixture->arena, &refused, &fixture->err),
@@ -227,11 +227,13 @@ static void the_sample_settles_it(void **state)
     assert_int_equal(get(fixture, bad.id).status, SUBSCRIPTION_FAILED);
     assert_string_equal(get(fixture, bad.id).reason, "access denied");
     // Settled is settled.
-    assert_done(fixture, subscription_settle(fixture->catalog, bad.id, true, NULL, &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, bad.id, true, NULL, FIXTURE_NOW_MS,
+                                             &fixture->err));
     assert_int_equal(get(fixture, bad.id).status, SUBSCRIPTION_FAILED);
-    assert_refused(fixture,
-                   subscription_settle(fixture->catalog, "none", true, NULL, &fixture->err),
-                   ERR_NOT_FOUND);
+    assert_refused(
+        fixture,
+        subscription_settle(fixture->catalog, "none", true, NULL, FIXTURE_NOW_MS, &fixture->err),
+        ERR_NOT_FOUND);
     // No window is made for it.
     assert_int_equal(fixture_schedule(fixture, FIXTURE_HOUR(12), 500), 1);
     size_t count = 0;
@@ -369,8 +371,8 @@ static void one_that_never_was_active_has_no_windows(void **state)
     const struct subscription made = fixture_create(fixture, &request);
     const struct subscription_stretch expected = {FIXTURE_HOUR(10), INT64_MAX, CADENCE_HOURLY, 1};
     fixture_assert_stretches(fixture, made.id, &expected, 1); // it will be
-    assert_done(fixture,
-                subscription_settle(fixture->catalog, made.id, false, "no", &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, made.id, false, "no", FIXTURE_NOW_MS,
+                                             &fixture->err));
     fixture_assert_stretches(fixture, made.id, NULL, 0);
     fixture_deactivate(fixture, made.id, FIXTURE_HOUR(20));
     fixture_assert_stretches(fixture, made.id, NULL, 0);

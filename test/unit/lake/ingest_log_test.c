@@ -526,7 +526,8 @@ static const char *make_waiting_job(struct ingest_fixture *fixture)
     struct subscription subscription;
     assert_done(
         subscription_create(fixture->catalog, &request, &fixture->arena, &subscription, &fact));
-    assert_done(subscription_settle(fixture->catalog, subscription.id, true, NULL, &fact));
+    assert_done(
+        subscription_settle(fixture->catalog, subscription.id, true, NULL, request.now_ms, &fact));
     int64_t window_count;
     int64_t created_count;
     assert_done(job_backfill(fixture->catalog, subscription.id, INT64_C(1699992000000),
