@@ -453,7 +453,8 @@ static void live_subscriptions_keep_their_connection(void **state)
     (void)create_for(fixture, "min", NULL);
     const char *id = subscribe(fixture, cloud_report(fixture, "s3", "minio"));
     assert_in_use(fixture, "minio"); // PENDING
-    assert_done(fixture, subscription_settle(fixture->catalog, id, true, NULL, &fixture->err));
+    assert_done(fixture,
+                subscription_settle(fixture->catalog, id, true, NULL, NOW_MS, &fixture->err));
     assert_in_use(fixture, "minio"); // ACTIVE
     assert_done(fixture, connection_delete(fixture->catalog, "min", &fixture->err));
     fixture_deactivate(fixture, id, NOW_MS);
@@ -464,8 +465,8 @@ static void live_subscriptions_keep_their_connection(void **state)
     (void)create(fixture, &request);
     id = subscribe(fixture, cloud_report(fixture, "gcs", account));
     assert_in_use(fixture, "gcs");
-    assert_done(fixture,
-                subscription_settle(fixture->catalog, id, false, "no bucket", &fixture->err));
+    assert_done(fixture, subscription_settle(fixture->catalog, id, false, "no bucket", NOW_MS,
+                                             &fixture->err));
     assert_done(fixture, connection_delete(fixture->catalog, "gcs", &fixture->err));
 }
 
@@ -476,7 +477,8 @@ static void an_edit_lets_go_of_a_connection_when_its_windows_are_made(void **sta
     (void)create_for(fixture, "old", NULL);
     (void)create_for(fixture, "new", NULL);
     const char *id = subscribe(fixture, cloud_report(fixture, "s3", "old"));
-    assert_done(fixture, subscription_settle(fixture->catalog, id, true, NULL, &fixture->err));
+    assert_done(fixture,
+                subscription_settle(fixture->catalog, id, true, NULL, NOW_MS, &fixture->err));
     const struct subscription_change change = {
         .scope = fixture_scope(fixture),
         .id = slice_text(id),
