@@ -10,7 +10,8 @@ libmicrohttpd-dev libcurl4-openssl-dev libexpat1-dev libssl-dev libsqlite3-dev l
 libdeflate-dev libzstd-dev libsnappy-dev libinih-dev libcmocka-dev tzdata"
 case "${1:-}" in
 lint) packages="$packages clang clang-format clang-tidy cppcheck" ;;
-servers) packages="$packages curl wget" ;;
+test) packages="$packages openssl" ;;
+servers) packages="$packages openssl curl wget ceph-mon ceph-osd ceph-common radosgw" ;;
 fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 esac
 
@@ -48,4 +49,8 @@ install_npm() { # folder: packages by its lock file, hashes checked, no scripts 
 [ -n "${DUCKDB_DIR:-}" ] || install_npm deps
 case "${1:-}" in
 test) install_npm test ;;
+servers)
+    install_npm test
+    install_npm test/servers
+    ;;
 esac
