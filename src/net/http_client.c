@@ -198,6 +198,8 @@ bool http_client_send(struct http_client *client, const struct http_client_call 
     TRY(http_client_make_lines(call, &arena, &transfer_call.header_lines, err));
     struct transfer_report report;
     TRY(transfer_run(client->transfer, &transfer_call, &report, err));
+    if (exchange.is_in_head) // the library takes what there is of it
+        return err_set(err, ERR_UNAVAILABLE, "the reply ended in its head");
     *ret_reply = (struct http_client_reply){.status = report.status,
                                             .retry_after_s = report.retry_after_s,
                                             .was_sent_whole = report.was_sent_whole,

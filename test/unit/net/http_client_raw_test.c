@@ -265,8 +265,14 @@ static void test_a_reply_that_is_cut_is_none(void **state)
 {
     (void)state;
     static const char *const cut[] = {
-        "", "HTTP/1.1 200", "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc", "SSH-2.0-x\r\n"};
+        "",
+        "HTTP/1.1 200",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabc",
+        "SSH-2.0-x\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Le",
+        "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n",
+    };
     for (size_t i = 0; i < ARRAY_COUNT(cut); i++) {
         struct script script = {.reply = cut[i], .closes = true};
         struct outcome outcome CLEANUP(outcome_clear);
