@@ -107,6 +107,18 @@ bool file_read(const char *path, struct buf *ret_bytes, struct err *err)
     }
 }
 
+bool file_check_private(const char *path, struct err *err)
+{
+    struct stat status;
+    if (stat(path, &status) != 0)
+        return err_set_errno(err, "%s", path);
+    if ((status.st_mode & (S_IRGRP | S_IROTH)) != 0)
+        return err_set(err, ERR_INVALID,
+                       "%s has mode %04o and holds a secret: only its owner may read it (0600)",
+                       path, (unsigned)status.st_mode & 07777u);
+    return true;
+}
+
 bool file_replace(const char *path, struct slice bytes, struct err *err)
 {
     struct sink *sink CLEANUP(sink_free) = NULL;

@@ -21,6 +21,9 @@ NODISCARD bool file_make_directories(const char *path, struct err *err);
 // Reads the whole file into buf, whose limit bounds it (LIMIT).
 NODISCARD bool file_read(const char *path, struct buf *ret_bytes, struct err *err);
 
+// INVALID with path and mode when group or others may read a file that holds a secret.
+NODISCARD bool file_check_private(const char *path, struct err *err);
+
 // Replaces path in one durable step (temporary name, fsync, rename, directory fsync); mode 0600.
 NODISCARD bool file_replace(const char *path, struct slice bytes, struct err *err);
 

@@ -6,7 +6,6 @@
 #include <ini.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/check.h"
 #include "base/file.h"
@@ -181,19 +180,6 @@ static bool option_note_file_key(struct option_reading *reading, const struct op
     return true;
 }
 
-// Whoever can read the file knows the secret: such a mistake is not passed over.
-static bool option_check_file_mode(const struct option_reading *reading)
-{
-    struct stat status;
-    if (stat(reading->config_path, &status) != 0)
-        return err_set_errno(reading->err, "%s", reading->config_path);
-    if ((status.st_mode & (S_IRGRP | S_IROTH)) != 0)
-        return err_set(reading->err, ERR_INVALID,
-                       "%s has mode %04o and holds a secret: only its owner may read it (0600)",
-                       reading->config_path, (unsigned)status.st_mode & 07777u);
-    return true;
-}
-
 static int option_read_file_line(void *context, const char *section, const char *name,
                                  const char *value)
 {
@@ -210,7 +196,9 @@ static int option_read_file_line(void *context, const char *section, const char 
     }
     const char *place = arena_format(reading->arena, "%s: %s", reading->config_path, name);
     option_forget_list(set, option);
-    const bool is_safe = (option->flags & OPTION_SECRET) == 0 || option_check_file_mode(reading);
+    // Whoever can read the file knows the secret: such a mistake is not passed over.
+    const bool is_safe = (option->flags & OPTION_SECRET) == 0 ||
+                         file_check_private(reading->config_path, reading->err);
     if (!is_safe || !option_note_file_key(reading, option) ||
         !option_assign(set, option, value, place, reading->arena, reading->err)) {
         reading->has_failed = true;
