@@ -51,6 +51,11 @@ bool api_admin_token_create(struct api_call *call, struct err *err);
 bool api_admin_token_get(struct api_call *call, struct err *err);
 bool api_admin_token_rotate(struct api_call *call, struct err *err);
 bool api_admin_token_revoke(struct api_call *call, struct err *err);
+bool api_admin_connection_list(struct api_call *call, struct err *err);
+bool api_admin_connection_create(struct api_call *call, struct err *err);
+bool api_admin_connection_get(struct api_call *call, struct err *err);
+bool api_admin_connection_update(struct api_call *call, struct err *err);
+bool api_admin_connection_delete(struct api_call *call, struct err *err);
 bool api_admin_audit_list(struct api_call *call, struct err *err);
 bool api_healthz(struct api_call *call, struct err *err);
 bool api_readyz(struct api_call *call, struct err *err);
@@ -64,4 +69,5 @@ bool api_admin_organization_replay(struct api_call *call, const char *id, struct
 bool api_admin_app_replay(struct api_call *call, const char *id, struct err *err);
 bool api_admin_user_replay(struct api_call *call, const char *id, struct err *err);
 bool api_admin_token_replay(struct api_call *call, const char *id, struct err *err);
+bool api_admin_connection_replay(struct api_call *call, const char *name, struct err *err);
 bool api_custom_replay(struct api_call *call, const char *handle, struct err *err);

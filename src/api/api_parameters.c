@@ -11,6 +11,7 @@ const struct api_parameter api_parameters[] = {
     {"organization_id", "path", "string", "Id of an organization, 18 or 19 digits"},
     {"app_id", "path", "string", "Id of an app, 18 or 19 digits"},
     {"user_id", "path", "string", "Number of a user"},
+    {"name", "path", "string", "Name of a connection"},
     {"topic", "path", "string", "Name of a topic"},
     {"key", "path", "string", "Key of an object of the hosted bucket; may have slashes"},
 

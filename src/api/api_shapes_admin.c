@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies of the operator's calls under /v1/admin.
 #include "api/api_shapes.h"
+#include "catalog/connections.h"
 #include "catalog/tenant_tokens.h"
 
 static const char *api_permission_at(size_t index)
@@ -108,6 +109,57 @@ static const struct api_member api_token[] = {
     {NULL, NULL, NULL},
 };
 
+#define API_CONNECTION_SETTINGS                                                                    \
+    {"endpoint?", "url?",                                                                          \
+     "Without it the cloud's own, or the one that a subscription names where that is allowed; "    \
+     "may "                                                                                        \
+     "be http and in a private network"},                                                          \
+        {"region?", "string?", NULL},                                                              \
+        {"path_style?", "boolean?",                                                                \
+         "Whether buckets stand in the path; null: they do where there is an endpoint"},           \
+    {                                                                                              \
+        "ca_file?", "string?", "Certificates (PEM) to trust: an absolute path of the server"       \
+    }
+
+static const struct api_member api_connection_request[] = {
+    {"name", "ConnectionName", NULL},
+    {"kind", "ConnectionKind", NULL},
+    {"organization_id?", "AnyId?", "None: all organizations may use it"},
+    API_CONNECTION_SETTINGS,
+    {"access_key_id?", "string?", "Needed for s3 and gcs_hmac"},
+    {"secret_access_key?", "string?", "Needed for s3 and gcs_hmac; never shown again"},
+    {"service_account_key?", "any", "Needed for gcs_key: the JSON key, as object or text"},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_connection_change[] = {
+    API_CONNECTION_SETTINGS,
+    {"access_key_id?", "string?", "Only with secret_access_key"},
+    {"secret_access_key?", "string?", "From the next job on"},
+    {"service_account_key?", "any", "Another key of the same account, from the next job on"},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_connection[] = {
+    {"name", "ConnectionName", NULL},
+    {"kind", "ConnectionKind", NULL},
+    {"organization_id", "id?", "null: all organizations may use it"},
+    {"endpoint", "url?", NULL},
+    {"region", "string?", NULL},
+    {"path_style", "boolean?", NULL},
+    {"ca_file", "string?", NULL},
+    {"access_key_id", "string?", "Its secret is not shown"},
+    {"service_account", "string?", "Of gcs_key; its key is not shown"},
+    {"created_at", "time", NULL},
+    {"changed_at", "time", NULL},
+    {NULL, NULL, NULL},
+};
+
+static const char *api_connection_kind_at(size_t index)
+{
+    return index <= CONNECTION_GCS_KEY ? connection_kind_name((enum connection_kind)index) : NULL;
+}
+
 static const struct api_member api_audit_entry[] = {
     {"id", "positive", "Ascends with time"},
     {"at", "time", NULL},
@@ -138,6 +190,20 @@ const struct api_shape api_shapes_admin[] = {
     {.name = "UserChange", .doc = "What is to be different", .members = api_user_change},
     {.name = "TokenRequest", .doc = "Who may do what", .members = api_token_request},
     {.name = "Token", .doc = "An access token", .members = api_token},
+    {.name = "ConnectionRequest",
+     .doc = "Access to a store of objects",
+     .members = api_connection_request},
+    {.name = "Connection", .doc = "Access to a store of objects", .members = api_connection},
+    {.name = "ConnectionChange",
+     .doc = "What is to be different",
+     .members = api_connection_change},
+    {.name = "ConnectionKind",
+     .doc = "s3: S3-compatible; gcs_hmac: Google Cloud Storage with an HMAC key; gcs_key: with the "
+            "JSON key of a service account",
+     .value_at = api_connection_kind_at},
+    {.name = "ConnectionName",
+     .doc = "What subscriptions name as resource_access_id",
+     .schema = "{\"type\":\"string\",\"pattern\":\"^[a-z0-9][a-z0-9-]{0,62}$\"}"},
     {.name = "AuditEntry", .doc = "A change that somebody asked for", .members = api_audit_entry},
     {.name = "AuditDetails",
      .doc = "What became of it; never a secret",
