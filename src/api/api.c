@@ -22,6 +22,7 @@
 #include "api/api_auth.h"
 #include "api/api_budget.h"
 #include "api/api_cors.h"
+#include "api/api_destination.h"
 #include "api/api_digests.h"
 #include "api/api_executor.h"
 #include "api/api_idempotency.h"
@@ -403,6 +404,7 @@ static bool api_start(struct api *api, struct err *err)
     TRY(api_cors_check(settings, err));
     if (api_budget_is_limited(settings))
         api->rate = api_rate_new();
+    TRY(api_destinations_new(&settings->destinations, &api->destinations, err));
     api->digests = api_digests_new();
     api->handles = api_handles_new(api->config.catalog_path);
     const struct api_executor_config executor = {
@@ -471,6 +473,7 @@ void api_close(struct api **api, int64_t drain_ms)
     api_executor_close(&closing->executor);
     api_handles_free(&closing->handles);
     api_digests_free(&closing->digests);
+    api_destinations_free(&closing->destinations);
     api_rate_free(&closing->rate);
     if (closing->config.listen_fd >= 0)
         (void)close(closing->config.listen_fd);

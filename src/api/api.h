@@ -39,6 +39,19 @@ struct api_daily_settings {
     int64_t file_rows;
 };
 
+// What besides the hosted bucket files may go to. No options of their own: those of the clouds, of
+// mail and of destinations are meant.
+struct api_destination_settings {
+    bool has_aws;               // roles can be assumed
+    const char *aws_account_id; // the operator's own, whose roles are nobody's; or NULL
+    bool has_gcp;               // service accounts can be impersonated
+    bool has_mail;
+    struct option_list mail_allowed_recipients; // addresses and "@domain"; empty: any
+    bool customer_endpoints;                    // beside connections without one
+    struct option_list allowed_networks;        // for those, besides public addresses
+    bool has_proxy;                             // uploads go through one
+};
+
 // What an operator may set; api_options describes each and holds its default.
 struct api_settings {
     struct option_list base_urls;
@@ -52,6 +65,7 @@ struct api_settings {
     int64_t waiting_count;
     struct api_custom_settings custom;
     struct api_daily_settings daily;
+    struct api_destination_settings destinations;
     int64_t export_retention_ms; // no option of its own: that of the files is meant
     int64_t hourly_grace_ms;     // no options of their own: those of the scheduler are meant
     int64_t daily_grace_ms;

@@ -17,6 +17,7 @@
 #include "catalog/tenants.h"
 #include "catalog/topics.h"
 
+struct api_destinations;
 struct api_digests;
 struct api_executor;
 struct api_ingest;
@@ -43,6 +44,7 @@ struct api {
     struct api_handles *handles;
     struct api_executor *executor;
     struct api_wait *wait;
+    struct api_destinations *destinations;
     struct api_digests *digests; // of the bucket's files
     struct api_rate *rate;       // NULL: nothing is limited
     struct http_server *server;

@@ -2,22 +2,9 @@
 #include "api/api_report.h"
 
 #include "api/api_auth.h"
+#include "api/api_destination.h"
 #include "api/api_reply.h"
 #include "base/mem.h"
-
-static bool api_check_destination(struct api_call *call, const struct report *report,
-                                  struct err *err)
-{
-    switch (report->destination) {
-    case REPORT_BRANCH:
-        return true;
-    case REPORT_CLOUD:
-        return api_refuse(call, err, 400, "Destination not enabled on this server: cloud");
-    case REPORT_EMAIL:
-        break;
-    }
-    return api_refuse(call, err, 400, "Destination not enabled on this server: email");
-}
 
 struct api_sensitive {
     const struct schema *schema;

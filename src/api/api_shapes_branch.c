@@ -73,8 +73,13 @@ static const struct api_member api_destination[] = {
     {"cloud?", "Cloud", "Of type cloud"},
     {"bucket?", "string", "Of type cloud"},
     {"prefix?", "string", "Of type cloud: what keys begin with"},
-    {"resource_access_id?", "string", "Of type cloud: role (S3) or service account (GCS)"},
+    {"resource_access_id?", "string",
+     "Of type cloud: role (S3), service account (GCS) or the name of a connection"},
+    {"endpoint?", "string?",
+     "Of type cloud: https URL of a store, beside a connection that has none, where allowed"},
+    {"kms_key_arn?", "string?", "Of type cloud, S3: the key that objects are encrypted with"},
     {"recipient_emails?", "string[]", "Of type email"},
+    {"attachment?", "boolean?", "Of type email: the files themselves as well, when they are small"},
     {NULL, NULL, NULL},
 };
 

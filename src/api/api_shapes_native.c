@@ -94,7 +94,10 @@ static const struct api_member api_destination_edit[] = {
     {"bucket?", "string", NULL},
     {"prefix?", "string?", NULL},
     {"resource_access_id?", "string", NULL},
+    {"endpoint?", "string?", NULL},
+    {"kms_key_arn?", "string?", NULL},
     {"recipient_emails?", "string[]", NULL},
+    {"attachment?", "boolean?", NULL},
     {NULL, NULL, NULL},
 };
 

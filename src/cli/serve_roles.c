@@ -31,6 +31,16 @@ static void serve_free_api(struct api **api)
     api_close(api, 0);
 }
 
+static struct api_destination_settings
+serve_describe_destinations(const struct serve_options *options)
+{
+    return (struct api_destination_settings){
+        .customer_endpoints = options->destination.customer_endpoints,
+        .allowed_networks = options->destination.allowed_networks,
+        .has_proxy = options->destination.proxy != NULL,
+    };
+}
+
 bool serve_run_api(const struct supervisor_process *process, int ready_fd, struct err *err)
 {
     struct serve *serve = process->context;
@@ -79,6 +89,7 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
     config.settings.export_retention_ms = options->worker.file_retention_ms;
     config.settings.hourly_grace_ms = options->scheduler.hourly_grace_ms;
     config.settings.daily_grace_ms = options->scheduler.daily_grace_ms;
+    config.settings.destinations = serve_describe_destinations(options);
     static_assert(sizeof config.url_key == sizeof serve->data.url_key, "one key");
     memcpy(config.url_key, serve->data.url_key, sizeof config.url_key);
     struct api *api CLEANUP(serve_free_api) = NULL;

@@ -2,7 +2,10 @@
 // Where the files of subscriptions go: what an operator may set about it.
 #pragma once
 
+#include "base/err.h"
 #include "base/option.h"
+
+struct address_guard;
 
 struct destination_settings {
     bool customer_endpoints;             // customers may name endpoints of their own
@@ -13,3 +16,8 @@ struct destination_settings {
 
 extern const struct option destination_option_table[];
 extern const size_t destination_option_count;
+
+// What the endpoint of a connection may be: the operator's word, so private networks and this host
+// besides public addresses, but never where a cloud answers with credentials. For the caller to
+// free.
+NODISCARD bool destination_operator_guard_new(struct address_guard **ret_guard, struct err *err);

@@ -108,6 +108,8 @@ static void fixture_open_log(struct fixture *fixture, const char *catalog_path)
     fixture_must(ingest_log_open(&config, &fixture->log, &err), &err);
 }
 
+static const struct cipher_key fixture_secret_key = {{'k', 'e', 'y'}};
+
 struct api_config fixture_config(struct fixture *fixture)
 {
     struct err err;
@@ -120,6 +122,8 @@ struct api_config fixture_config(struct fixture *fixture)
         .log = fixture->log,
         .bucket = fixture->bucket,
         .url_key = "0123456789abcdef0123456789abcde",
+        .secret_keys = &fixture_secret_key,
+        .secret_key_count = 1,
         .on_change = fixture_on_change,
         .context = fixture,
     };
@@ -130,13 +134,20 @@ struct api_config fixture_config(struct fixture *fixture)
     return config;
 }
 
-static void fixture_open_api(struct fixture *fixture)
+struct api *fixture_open_other(struct fixture *fixture, struct api_config *config)
 {
     struct err err;
-    struct api_config config = fixture_config(fixture);
-    fixture_must(http_listen("127.0.0.1:0", &config.listen_fd, &fixture->port, &err), &err);
+    struct api *api = NULL;
+    fixture_must(http_listen("127.0.0.1:0", &config->listen_fd, &fixture->port, &err), &err);
     (void)snprintf(fixture->host, sizeof fixture->host, "127.0.0.1:%d", fixture->port);
-    fixture_must(api_open(&config, &fixture->api, &err), &err);
+    fixture_must(api_open(config, &api, &err), &err);
+    return api;
+}
+
+static void fixture_open_api(struct fixture *fixture)
+{
+    struct api_config config = fixture_config(fixture);
+    fixture->api = fixture_open_other(fixture, &config);
 }
 
 int fixture_set_up(void **state)

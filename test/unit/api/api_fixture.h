@@ -52,6 +52,10 @@ struct fixture {
 // As the fixture's own api has it, without a listening socket.
 struct api_config fixture_config(struct fixture *fixture);
 
+// Another api over the same directory; the fixture's client talks to it afterwards. For the caller
+// to close.
+struct api *fixture_open_other(struct fixture *fixture, struct api_config *config);
+
 int fixture_set_up(void **state);
 int fixture_tear_down(void **state);
 

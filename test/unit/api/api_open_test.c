@@ -7,18 +7,6 @@
 #include "base/check.h"
 #include "base/thread.h"
 
-// The fixture's client talks to it afterwards.
-static struct api *open_second(struct fixture *fixture, struct api_config *config)
-{
-    struct err err;
-    struct api *api = NULL;
-    assert_true(http_listen("127.0.0.1:0", &config->listen_fd, &fixture->port, &err));
-    (void)snprintf(fixture->host, sizeof fixture->host, "127.0.0.1:%d", fixture->port);
-    if (!api_open(config, &api, &err))
-        fail_msg("%s", err.message);
-    return api;
-}
-
 static void base_urls_are_checked(void **state)
 {
     static const char *const bad[] = {"",           "example.com",        "ftp://example.com",
@@ -62,7 +50,7 @@ static void urls_are_minted_for_the_first_base_url(void **state)
         .items = {"https://exports.example.com/", "http://other.example.com:8080"},
         .count = 2,
     };
-    struct api *api = open_second(fixture, &config);
+    struct api *api = fixture_open_other(fixture, &config);
     const char *id = fixture_subscribe(fixture, "hourly", "[\"name\"]");
     fixture_backfill(fixture, id, 1);
     const char *job_id = fixture_finish_job(fixture, "bytes");
@@ -78,7 +66,7 @@ static void urls_are_minted_for_the_first_base_url(void **state)
     assert_string_equal(slice_chars(reply.body), "bytes");
     // Another server with the same secret, but not of that name.
     struct api_config stranger_config = fixture_config(fixture);
-    struct api *stranger = open_second(fixture, &stranger_config);
+    struct api *stranger = fixture_open_other(fixture, &stranger_config);
     const struct fixture_reply refused = fixture_call(fixture, "GET", url + sizeof base - 1, NULL,
                                                       slice_of(NULL, 0));
     assert_int_equal(refused.status, 403);
@@ -93,7 +81,7 @@ static void bounds_are_configurable(void **state)
     config.settings.body_bytes = 1024;
     config.settings.ingest_body_bytes = 2048;
     config.settings.subscription_limit = 1;
-    struct api *api = open_second(fixture, &config);
+    struct api *api = fixture_open_other(fixture, &config);
     char body[2050];
     memset(body, ' ', sizeof body - 1);
     body[sizeof body - 1] = '\0';
@@ -121,7 +109,7 @@ static void a_catalog_that_is_away_is_503(void **state)
 {
     struct fixture *fixture = *state;
     struct api_config config = fixture_config(fixture);
-    struct api *api = open_second(fixture, &config); // its handles are opened at first need
+    struct api *api = fixture_open_other(fixture, &config); // its handles are opened at first need
     const char *away = fixture_format(fixture, "%s.away", config.catalog_path);
     const char *target = fixture_format(fixture, "/scheduled-exports/logs/subscriptions?app_id=%s",
                                         fixture->mine.app_id);
