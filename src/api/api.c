@@ -24,6 +24,7 @@
 #include "api/api_cors.h"
 #include "api/api_destination.h"
 #include "api/api_digests.h"
+#include "api/api_endpoint.h"
 #include "api/api_executor.h"
 #include "api/api_idempotency.h"
 #include "api/api_log.h"
@@ -402,6 +403,7 @@ static bool api_start(struct api *api, struct err *err)
     const struct api_settings *settings = &api->config.settings;
     TRY(api_set_base_urls(api, err));
     TRY(api_cors_check(settings, err));
+    TRY(api_endpoint_open(api, err));
     if (api_budget_is_limited(settings))
         api->rate = api_rate_new();
     TRY(api_destinations_new(&settings->destinations, &api->destinations, err));
@@ -475,6 +477,7 @@ void api_close(struct api **api, int64_t drain_ms)
     api_digests_free(&closing->digests);
     api_destinations_free(&closing->destinations);
     api_rate_free(&closing->rate);
+    api_endpoint_close(closing);
     if (closing->config.listen_fd >= 0)
         (void)close(closing->config.listen_fd);
     arena_clear(&closing->arena);

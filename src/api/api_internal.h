@@ -17,6 +17,7 @@
 #include "catalog/tenants.h"
 #include "catalog/topics.h"
 
+struct address_guard;
 struct api_destinations;
 struct api_digests;
 struct api_executor;
@@ -45,8 +46,11 @@ struct api {
     struct api_executor *executor;
     struct api_wait *wait;
     struct api_destinations *destinations;
-    struct api_digests *digests; // of the bucket's files
-    struct api_rate *rate;       // NULL: nothing is limited
+    struct api_digests *digests;         // of the bucket's files
+    struct api_rate *rate;               // NULL: nothing is limited
+    struct address_guard *guard;         // of where customers want us to connect to
+    struct address_guard *public_guard;  // the same without the networks that the operator allows
+    atomic_int_fast64_t resolving_count; // names of endpoints that are looked up
     struct http_server *server;
     struct api_log_seen log_seen;
     atomic_int_fast64_t gzip_count;       // gzip bodies in progress

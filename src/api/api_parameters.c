@@ -7,6 +7,7 @@ const struct api_parameter api_parameters[] = {
     {"subscription_id", "path", "string", "Id of a subscription"},
     {"request_handle", "path", "string", "Handle of a custom export"},
     {"job_id", "path", "string", "Id of an export job"},
+    {"notification_id", "path", "string", "Id of a notification"},
     {"key_id", "path", "string", "Id of an access token, which is not its secret"},
     {"organization_id", "path", "string", "Id of an organization, 18 or 19 digits"},
     {"app_id", "path", "string", "Id of an app, 18 or 19 digits"},

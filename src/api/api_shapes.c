@@ -33,8 +33,13 @@ const struct api_scalar api_scalars[] = {
 const size_t api_scalar_count = ARRAY_COUNT(api_scalars);
 
 const struct api_shape *const api_shape_tables[] = {
-    api_shapes_common, api_shapes_branch, api_shapes_exports,
-    api_shapes_native, api_shapes_admin,  NULL,
+    api_shapes_common,
+    api_shapes_branch,
+    api_shapes_exports,
+    api_shapes_native,
+    api_shapes_notifications,
+    api_shapes_admin,
+    NULL,
 };
 
 const struct api_shape *api_shape_find(struct slice name)

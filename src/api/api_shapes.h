@@ -42,6 +42,7 @@ extern const struct api_shape api_shapes_common[];
 extern const struct api_shape api_shapes_branch[];
 extern const struct api_shape api_shapes_exports[];
 extern const struct api_shape api_shapes_native[];
+extern const struct api_shape api_shapes_notifications[];
 extern const struct api_shape api_shapes_admin[];
 extern const struct api_shape *const api_shape_tables[];
 

@@ -16,6 +16,8 @@
 
 #define FIXTURE_TREES_MAX 512
 
+const struct cipher_key fixture_secret_key = {"0123456789abcdef0123456789abcde"};
+
 // cmocka hands one pointer around; trees are remembered beside it.
 struct fixture_all {
     struct fixture fixture;
@@ -131,6 +133,11 @@ struct api_config fixture_config(struct fixture *fixture)
     const struct option_input input = {0};
     fixture_must(option_read(&set, 1, &input, &fixture->arena, NULL, NULL, &err), &err);
     config.settings.export_retention_ms = INT64_C(604800000); // an option of workers
+    config.settings.notify = (struct api_notify_settings){.limit = 3, .has_mail = true};
+    config.settings.notify.allowed_networks.items[0] = "10.1.0.0/16";
+    config.settings.notify.allowed_networks.count = 1;
+    config.secret_keys = &fixture_secret_key;
+    config.secret_key_count = 1;
     return config;
 }
 
@@ -333,6 +340,13 @@ struct fixture_reply fixture_post(struct fixture *fixture, const char *token, co
                                   const char *body)
 {
     return fixture_call(fixture, "POST", target, fixture_token_header(fixture, token),
+                        slice_text(body));
+}
+
+struct fixture_reply fixture_patch(struct fixture *fixture, const char *token, const char *target,
+                                   const char *body)
+{
+    return fixture_call(fixture, "PATCH", target, fixture_token_header(fixture, token),
                         slice_text(body));
 }
 

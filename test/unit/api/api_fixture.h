@@ -12,6 +12,7 @@
 #include "api/api.h"
 #include "base/arena.h"
 #include "base/buf.h"
+#include "base/cipher.h"
 #include "base/json_tree.h"
 #include "catalog/jobs.h"
 #include "catalog/subscriptions.h"
@@ -49,6 +50,9 @@ struct fixture {
     int change_count; // calls of on_change; settled when no request runs
 };
 
+// What secrets in the catalog are sealed with.
+extern const struct cipher_key fixture_secret_key;
+
 // As the fixture's own api has it, without a listening socket.
 struct api_config fixture_config(struct fixture *fixture);
 
@@ -82,6 +86,8 @@ void fixture_leave(struct fixture *fixture, const char *bytes);
 struct fixture_reply fixture_get(struct fixture *fixture, const char *token, const char *target);
 struct fixture_reply fixture_post(struct fixture *fixture, const char *token, const char *target,
                                   const char *body);
+struct fixture_reply fixture_patch(struct fixture *fixture, const char *token, const char *target,
+                                   const char *body);
 struct fixture_reply fixture_delete(struct fixture *fixture, const char *token, const char *target);
 // Status of a POST as `mine`; unlike all others, from any thread.
 int fixture_status(const struct fixture *fixture, const char *target, const char *body);

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/api_endpoint.h"
+
+#include "api/api_reply.h"
+#include "net/endpoint.h"
+
+// A customer's name server may answer as slowly as it likes, and writer threads are few.
+#define API_RESOLVE_TIMEOUT_MS INT64_C(2000)
+
+bool api_endpoint_open(struct api *api, struct err *err)
+{
+    const struct option_list *networks = &api->config.settings.notify.allowed_networks;
+    atomic_init(&api->resolving_count, 0);
+    TRY(address_guard_new(networks->items, networks->count, &api->guard, err));
+    return address_guard_new(NULL, 0, &api->public_guard, err);
+}
+
+void api_endpoint_close(struct api *api)
+{
+    address_guard_free(&api->guard);
+    address_guard_free(&api->public_guard);
+}
+
+// Numeric, and allowed by a network that the operator named alone: there the operator answers for
+// the wire.
+static bool api_endpoint_is_inside(const struct api *api, const struct endpoint *endpoint)
+{
+    struct err err;
+    struct endpoint secure = *endpoint;
+    secure.is_https = true;
+    return endpoint_check(&secure, api->guard, &err) &&
+           !endpoint_check(&secure, api->public_guard, &err);
+}
+
+// Names of ours on whatever port, and the port that we listen at.
+static bool api_check_other(const struct api_call *call, const struct endpoint *endpoint,
+                            struct err *err)
+{
+    const struct api *api = call->api;
+    struct endpoint own;
+    struct err ignored; // an address that cannot be asked for cannot be ours
+    for (size_t i = 0; api->has_base_url && i < api->base_urls.count; i++) {
+        if (endpoint_parse(slice_text(api->base_urls.items[i]), call->arena, &own, &ignored))
+            TRY(endpoint_check_other(endpoint, &own, err));
+    }
+    const char *listen = arena_format(call->arena, "http://%s", api->config.listen_address);
+    if (endpoint_parse(slice_text(listen), call->arena, &own, &ignored) &&
+        own.port == endpoint->port)
+        TRY(endpoint_check_other(endpoint, &own, err));
+    return true;
+}
+
+// Half of the writers at most wait for names.
+static bool api_resolve(struct api_call *call, const struct endpoint *endpoint, struct err *err)
+{
+    struct api *api = call->api;
+    if (api->config.settings.notify.has_proxy)
+        return true;
+    const int64_t limit = (api->config.settings.writer_count + 1) / 2;
+    bool is_allowed = false;
+    const bool has_room = atomic_fetch_add(&api->resolving_count, 1) < limit;
+    if (has_room)
+        is_allowed = endpoint_resolve(endpoint, api->guard, API_RESOLVE_TIMEOUT_MS, err);
+    atomic_fetch_sub(&api->resolving_count, 1);
+    if (!has_room)
+        return api_refuse(call, err, 503, "Overloaded");
+    if (!is_allowed && err->kind == ERR_UNAVAILABLE)
+        return api_refuse(call, err, 400, "Endpoint cannot be resolved");
+    return is_allowed;
+}
+
+static bool api_judge_endpoint(struct api_call *call, struct slice url, struct err *err)
+{
+    struct endpoint endpoint;
+    TRY(endpoint_parse(url, call->arena, &endpoint, err));
+    if (endpoint.is_https || !api_endpoint_is_inside(call->api, &endpoint))
+        TRY(endpoint_check(&endpoint, call->api->guard, err));
+    TRY(api_check_other(call, &endpoint, err));
+    return api_resolve(call, &endpoint, err);
+}
+
+bool api_check_endpoint(struct api_call *call, struct slice url, struct err *err)
+{
+    if (api_judge_endpoint(call, url, err))
+        return true;
+    // What may not be is a fault of the request, not of who makes it.
+    if (call->refusal_status == 0 && err->kind == ERR_DENIED)
+        call->refusal_status = 400;
+    return false;
+}
