@@ -34,6 +34,14 @@ struct api_custom_settings {
     int64_t file_rows;
 };
 
+// Of notifications; no options of their own: those of notify, smtp and destinations are meant.
+struct api_notify_settings {
+    int64_t limit;  // per organization
+    bool has_mail;  // there is a server for mail
+    bool has_proxy; // which resolves names
+    struct option_list allowed_networks;
+};
+
 struct api_daily_settings {
     int64_t look_back_days; // 0: no limit
     int64_t file_rows;
@@ -66,6 +74,7 @@ struct api_settings {
     struct api_custom_settings custom;
     struct api_daily_settings daily;
     struct api_destination_settings destinations;
+    struct api_notify_settings notify;
     int64_t export_retention_ms; // no option of its own: that of the files is meant
     int64_t hourly_grace_ms;     // no options of their own: those of the scheduler are meant
     int64_t daily_grace_ms;

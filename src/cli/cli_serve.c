@@ -128,6 +128,8 @@ static size_t serve_fill_sets(struct serve_options *options,
                                             options == NULL ? NULL : &options->keeper};
     ret_sets[count++] = (struct option_set){destination_option_table, destination_option_count,
                                             options == NULL ? NULL : &options->destination};
+    ret_sets[count++] = (struct option_set){notify_option_table, notify_option_count,
+                                            options == NULL ? NULL : &options->notify};
     ASSERT(count <= CLI_SETS_MAX);
     return count;
 }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/civil.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -90,6 +91,11 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
     config.settings.hourly_grace_ms = options->scheduler.hourly_grace_ms;
     config.settings.daily_grace_ms = options->scheduler.daily_grace_ms;
     config.settings.destinations = serve_describe_destinations(options);
+    config.settings.notify = (struct api_notify_settings){
+        .limit = options->notify.limit,
+        .has_proxy = options->notify.proxy != NULL,
+        .allowed_networks = options->destination.allowed_networks,
+    };
     static_assert(sizeof config.url_key == sizeof serve->data.url_key, "one key");
     memcpy(config.url_key, serve->data.url_key, sizeof config.url_key);
     struct api *api CLEANUP(serve_free_api) = NULL;
@@ -117,6 +123,8 @@ bool serve_run_scheduler(const struct supervisor_process *process, int ready_fd,
         .exports_directory = serve->data.exports_path,
         .node_id = serve->data.node_id,
         .daily_file_rows = serve->options.api.daily.file_rows,
+        .late_ms = serve->options.notify.late_ms,
+        .notice_retention_ms = serve->options.notify.retention_days * CIVIL_DAY_MS,
         .clock = clock_system(),
         .wake = &serve->wake,
         .wake_index = process->index,

@@ -7,6 +7,7 @@
 #include "cli/data_directory.h"
 #include "cli/supervisor.h"
 #include "destination/destination.h"
+#include "notify/notify.h"
 #include "scheduler/scheduler.h"
 #include "worker/worker.h"
 
@@ -30,6 +31,7 @@ struct serve_options {
     struct worker_options worker;
     struct keeper_options keeper;
     struct destination_settings destination;
+    struct notify_options notify;
 };
 
 // Const once the processes start.

@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "catalog/daily_sets.h"
 #include "catalog/jobs.h"
+#include "catalog/notices.h"
 #include "catalog/requests.h"
 #include "catalog/segments.h"
 
@@ -17,6 +18,8 @@
 #define SCHEDULER_APPS_PER_STEP INT64_C(20)
 #define SCHEDULER_SEAL_MS       INT64_C(5000) // sealing takes a second or two
 #define SCHEDULER_TIDY_MS       INT64_C(3600000)
+#define SCHEDULER_LATE_PER_TXN  INT64_C(50)
+#define SCHEDULER_OLD_PER_TXN   INT64_C(100)
 #define SCHEDULER_ORPHAN_MS     (INT64_C(7) * 86400000) // longer than any attempt at a job
 
 const struct option scheduler_option_table[] = {
@@ -129,6 +132,16 @@ static bool scheduler_forget_requests(struct scheduler *scheduler, struct err *e
     return true;
 }
 
+static bool scheduler_forget_notices(struct scheduler *scheduler, struct err *err)
+{
+    const struct scheduler_config *config = scheduler->config;
+    const int64_t before_ms = clock_wall_ms(config->clock) - config->notice_retention_ms;
+    int64_t count = SCHEDULER_OLD_PER_TXN;
+    while (count == SCHEDULER_OLD_PER_TXN && !stop_poll(config->stop))
+        TRY(notice_remove_old(scheduler->catalog, before_ms, SCHEDULER_OLD_PER_TXN, &count, err));
+    return true;
+}
+
 // Files of attempts whose job never came to list them: killed writers, jobs that FAILED with a
 // worker.
 static bool scheduler_tidy(struct scheduler *scheduler, struct err *err)
@@ -138,6 +151,7 @@ static bool scheduler_tidy(struct scheduler *scheduler, struct err *err)
         return true;
     scheduler->next_tidy_boot_ms = now_boot_ms + SCHEDULER_TIDY_MS;
     TRY(scheduler_forget_requests(scheduler, err));
+    TRY(scheduler_forget_notices(scheduler, err));
     return store_sweep(scheduler->store, SCHEDULER_ORPHAN_MS, scheduler_is_listed,
                        scheduler->catalog, err);
 }
@@ -184,6 +198,19 @@ static bool scheduler_make_daily_sets(struct scheduler *scheduler, struct err *e
     return true;
 }
 
+static bool scheduler_tell_late(struct scheduler *scheduler, struct err *err)
+{
+    const struct scheduler_config *config = scheduler->config;
+    int64_t count = SCHEDULER_LATE_PER_TXN;
+    while (count == SCHEDULER_LATE_PER_TXN && !stop_poll(config->stop)) {
+        TRY(notice_tell_late(scheduler->catalog, clock_wall_ms(config->clock), config->late_ms,
+                             SCHEDULER_LATE_PER_TXN, &count, err));
+        if (count > 0)
+            wake_all(config->wake);
+    }
+    return true;
+}
+
 static bool scheduler_step(struct scheduler *scheduler, struct err *err)
 {
     const struct scheduler_config *config = scheduler->config;
@@ -195,6 +222,7 @@ static bool scheduler_step(struct scheduler *scheduler, struct err *err)
         log_event(LOG_INFO, "jobs_made", "count", count, NULL);
         wake_all(config->wake);
     }
+    TRY(scheduler_tell_late(scheduler, err));
     TRY(scheduler_make_daily_sets(scheduler, err));
     const int64_t now_boot_ms = clock_boot_ms(config->clock);
     if (now_boot_ms < scheduler->next_sweep_boot_ms)

@@ -28,6 +28,8 @@ struct scheduler_config {
     const char *exports_directory;
     const char *node_id;
     int64_t daily_file_rows; // of daily exports
+    int64_t late_ms;         // when a job is said to be late
+    int64_t notice_retention_ms;
     const struct clock *clock;
     const struct wake *wake;
     size_t wake_index;
