@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
+#include "catalog/notices_internal.h"
 
 // --- Spooled files
 
@@ -258,12 +259,35 @@ bool subscription_claim_probe(struct catalog *catalog, int64_t now_ms, int64_t i
     return true;
 }
 
+struct subscription_probed {
+    const char *id;
+    int64_t now_ms;
+    const char *failure;
+};
+
+// A failure is news once, until it can be written to again; that of a sample is told as such.
+static bool subscription_settle_probe_body(struct catalog *catalog, void *context, struct err *err)
+{
+    const struct subscription_probed *probed = context;
+    const struct db_value values[] = {db_text(probed->id), db_int64(probed->now_ms),
+                                      db_text(probed->failure)};
+    int64_t is_new = 0;
+    if (probed->failure != NULL)
+        TRY(catalog_query_int64(catalog,
+                                "SELECT count(*) FROM subscriptions"
+                                " WHERE id = $1 AND status = 1 AND probe_failure IS NULL",
+                                values, 1, &is_new, err));
+    TRY(db_exec(catalog->db,
+                "UPDATE subscriptions SET probed_at_ms = $2, probe_failure = $3 WHERE id = $1",
+                values, ARRAY_COUNT(values), NULL, err));
+    return is_new == 0 || notice_emit_subscription_failed(catalog, probed->id, probed->failure,
+                                                          probed->now_ms, err);
+}
+
 bool subscription_settle_probe(struct catalog *catalog, const char *id, int64_t now_ms,
                                const char *failure, struct err *err)
 {
     ASSERT(now_ms > 0);
-    const struct db_value values[] = {db_text(id), db_int64(now_ms), db_text(failure)};
-    return db_exec(catalog->db,
-                   "UPDATE subscriptions SET probed_at_ms = $2, probe_failure = $3 WHERE id = $1",
-                   values, ARRAY_COUNT(values), NULL, err);
+    struct subscription_probed probed = {id, now_ms, failure};
+    return catalog_run(catalog, subscription_settle_probe_body, &probed, err);
 }

@@ -10,7 +10,7 @@
 #include "catalog/notices.h"
 
 #include "base/check.h"
-#include "base/hash.h"
+#include "base/hex.h"
 #include "base/mem.h"
 #include "catalog/notices_internal.h"
 

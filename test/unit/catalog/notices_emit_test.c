@@ -2,6 +2,8 @@
 // What becomes news, and for whom.
 #include "notices_fixture.h"
 
+#include "catalog/deliveries.h"
+
 #define HOUR FIXTURE_HOUR(5)
 
 struct told {
@@ -448,6 +450,34 @@ static void a_failed_sample_is_told(void **state)
     assert_events(fixture, "subscription_failed");
 }
 
+static void probe(struct fixture *fixture, const char *id, const char *failure)
+{
+    assert_done(fixture, subscription_settle_probe(fixture->catalog, id, FIXTURE_NOW_MS, failure,
+                                                   &fixture->err));
+}
+
+static void a_bucket_that_is_closed_is_told_once(void **state)
+{
+    struct fixture *fixture = *state;
+    (void)fixture_notify_of(fixture, NOTICE_ALL_EVENTS);
+    const struct subscription_request request = fixture_request(fixture, CADENCE_HOURLY, "os");
+    probe(fixture, fixture_create(fixture, &request).id, "denied"); // its sample is yet to fail
+    assert_nothing_told(fixture);
+    struct job sample;
+    assert_true(fixture_claim(fixture, &sample));
+    fixture_succeed(fixture, &sample, 0);
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    probe(fixture, id, NULL);
+    assert_nothing_told(fixture);
+    probe(fixture, id, "denied: s3:PutObject");
+    probe(fixture, id, "denied: s3:PutObject");
+    assert_events(fixture, "subscription_failed");
+    assert_non_null(strstr(only_body(fixture), "\"reason\":\"denied: s3:PutObject\""));
+    probe(fixture, id, NULL);
+    probe(fixture, id, "denied again");
+    assert_events(fixture, "subscription_failed", "subscription_failed");
+}
+
 static void a_test_tells_nothing(void **state)
 {
     struct fixture *fixture = *state;
@@ -481,6 +511,7 @@ int main(void)
         fixture_test(many_are_told_step_by_step),
         fixture_test(a_window_that_failed_recovers),
         fixture_test(a_failed_sample_is_told),
+        fixture_test(a_bucket_that_is_closed_is_told_once),
         fixture_test(a_test_tells_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
