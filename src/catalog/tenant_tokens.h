@@ -117,7 +117,7 @@ NODISCARD bool tenant_rotate_token(struct catalog *catalog, const char *key_id, 
 NODISCARD bool tenant_revoke_token(struct catalog *catalog, const char *key_id, int64_t now_ms,
                                    struct err *err);
 
-// Who is calling: made by tenant_verify alone.
+// Who is calling.
 struct tenant_identity {
     const char *key_id;
     const char *organization_id; // NULL: operator
@@ -127,10 +127,10 @@ struct tenant_identity {
     int64_t valid_until_ms; // INT64_MAX: as long as nobody changes anything
 };
 
-// The one function that makes identities. DENIED for anything that is not a valid token, with one
-// text and the same work whatever is wrong with it: also revoked, expired, of a disabled
-// organization, of a deleted app. Marks the token used (at most one write a minute; that the write
-// is not possible now is no failure).
+// This and tenant_verify_signer (tenant_signers.h) alone make identities. DENIED for anything that
+// is not a valid token, with one text and the same work whatever is wrong with it: also revoked,
+// expired, of a disabled organization, of a deleted app. Marks the token used (at most one write a
+// minute; that the write is not possible now is no failure).
 NODISCARD bool tenant_verify(struct catalog *catalog, struct slice token, int64_t now_ms,
                              struct arena *arena, struct tenant_identity *ret_identity,
                              struct err *err);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Whose token it is, and whether what minted a signed URL still stands.
+// Whose token or signature it is, and whether what minted a signed URL still stands.
 #include "base/check.h"
 #include "base/mem.h"
 #include "catalog/tenant_internal.h"
-#include "catalog/tenant_tokens.h"
+#include "catalog/tenant_signers.h"
 
 #define TENANT_LAST_USED_STEP_MS INT64_C(60000)
 
@@ -70,6 +70,18 @@ static bool tenant_mark_used(struct catalog *catalog, const struct tenant_candid
     return true;
 }
 
+// The end of what it was verified with is the end of the identity, too.
+static bool tenant_identify(struct catalog *catalog, const struct tenant_candidate *candidate,
+                            int64_t secret_until_ms, int64_t now_ms,
+                            struct tenant_identity *ret_identity, struct err *err)
+{
+    TRY(tenant_mark_used(catalog, candidate, now_ms, err));
+    *ret_identity = candidate->identity;
+    if (secret_until_ms < ret_identity->valid_until_ms)
+        ret_identity->valid_until_ms = secret_until_ms;
+    return true;
+}
+
 bool tenant_verify(struct catalog *catalog, struct slice token, int64_t now_ms, struct arena *arena,
                    struct tenant_identity *ret_identity, struct err *err)
 {
@@ -83,11 +95,31 @@ bool tenant_verify(struct catalog *catalog, struct slice token, int64_t now_ms, 
                                                      &secret_until_ms);
     if (!is_equal || !candidate.is_valid)
         return err_set(err, ERR_DENIED, "%s", denied);
-    TRY(tenant_mark_used(catalog, &candidate, now_ms, err));
-    *ret_identity = candidate.identity;
-    if (secret_until_ms < ret_identity->valid_until_ms)
-        ret_identity->valid_until_ms = secret_until_ms;
-    return true;
+    return tenant_identify(catalog, &candidate, secret_until_ms, now_ms, ret_identity, err);
+}
+
+bool tenant_verify_signer(struct catalog *catalog, const struct tenant_signer *signer,
+                          struct arena *arena, struct tenant_identity *ret_identity,
+                          struct err *err)
+{
+    struct tenant_candidate candidate;
+    TRY(tenant_look_up(catalog, signer->key_id, signer->now_ms, arena, &candidate, err));
+    const struct tenant_kept_secret *kept = &candidate.kept;
+    const bool is_latest = signer->matches(signer->context,
+                                           slice_of(kept->digest, sizeof kept->digest));
+    const bool is_previous = signer->matches(signer->context,
+                                             slice_of(kept->previous, sizeof kept->previous));
+    if (!candidate.is_valid)
+        return err_set(err, ERR_NOT_FOUND, "no such key");
+    const int64_t until_ms = is_latest ? INT64_MAX : kept->previous_until_ms;
+    if (!is_latest && (!is_previous || signer->now_ms >= until_ms))
+        return err_set(err, ERR_DENIED, "the signature does not match");
+    return tenant_identify(catalog, &candidate, until_ms, signer->now_ms, ret_identity, err);
+}
+
+void tenant_token_hash(struct slice token, char ret_hash[TENANT_HASH_CHARS + 1])
+{
+    tenant_digest(token, ret_hash);
 }
 
 // An expired token's URLs live on: each has an end of its own, and its file as well.
