@@ -23,6 +23,7 @@
 #include "base/check.h"
 #include "base/civil.h"
 #include "base/hash.h"
+#include "catalog/hosted_files.h"
 #include "net/sigv4.h"
 #include "store/store.h"
 
@@ -30,7 +31,7 @@
 #define API_ETAG_CHARS    ((size_t)66) // a SHA-256 in quotes
 
 struct api_object {
-    struct job_file file;
+    struct hosted_file hosted;
     int fd;
     uint64_t size_bytes;
     const char *etag;
@@ -117,18 +118,18 @@ static bool api_open_object(struct api_call *call, struct api_object *ret_object
     struct api_object object = {.fd = -1};
     if (!store_key_is_valid(key))
         return api_refuse(call, err, 404, "%s", missing);
-    if (!job_find_file(call->catalog, key, call->arena, &object.file, err))
+    if (!hosted_file_find(call->catalog, NULL, key, call->arena, &object.hosted, err))
         return err->kind == ERR_NOT_FOUND ? api_refuse(call, err, 404, "%s", missing) : false;
-    if (!store_open_object(call->api->config.bucket, object.file.key, &object.fd,
+    if (!store_open_object(call->api->config.bucket, object.hosted.file.key, &object.fd,
                            &object.size_bytes, err))
         return err->kind == ERR_NOT_FOUND ? api_refuse(call, err, 404, "%s", missing) : false;
-    if (object.size_bytes != (uint64_t)object.file.byte_count) {
+    if (object.size_bytes != (uint64_t)object.hosted.file.byte_count) {
         (void)close(object.fd);
         return err_set(err, ERR_CORRUPT,
                        "export file %s has %" PRIu64 " bytes, its job says %" PRId64,
-                       object.file.key, object.size_bytes, object.file.byte_count);
+                       object.hosted.file.key, object.size_bytes, object.hosted.file.byte_count);
     }
-    object.etag = arena_format(call->arena, "\"%s\"", object.file.sha256);
+    object.etag = arena_format(call->arena, "\"%s\"", object.hosted.file.sha256);
     *ret_object = object;
     return true;
 }
@@ -154,8 +155,8 @@ static bool api_is_plain_name(const char *name)
 
 static void api_add_object_headers(struct api_call *call, const struct api_object *object)
 {
-    const char *slash = strrchr(object->file.key, '/');
-    const char *name = slash == NULL ? object->file.key : slash + 1;
+    const char *slash = strrchr(object->hosted.file.key, '/');
+    const char *name = slash == NULL ? object->hosted.file.key : slash + 1;
     struct http_request *request = call->request;
     http_add_header(request, "Content-Type", "application/octet-stream");
     http_add_header(request, "Content-Disposition",
@@ -226,19 +227,19 @@ static bool api_check_digest(const struct api_object *object, const uint8_t dige
                              struct err *err)
 {
     uint8_t published[SHA256_BYTES];
-    if (hex_decode(slice_text(object->file.sha256), published, sizeof published) &&
+    if (hex_decode(slice_text(object->hosted.file.sha256), published, sizeof published) &&
         memcmp(published, digest, sizeof published) == 0)
         return true;
-    const struct slice job_id = api_job_of_key(object->file.key);
+    const struct slice job_id = api_job_of_key(object->hosted.file.key);
     return err_set(err, ERR_CORRUPT, "job %.*s: export file %s has another SHA-256 than published",
-                   (int)job_id.size_bytes, slice_chars(job_id), object->file.key);
+                   (int)job_id.size_bytes, slice_chars(job_id), object->hosted.file.key);
 }
 
 static bool api_bucket_verify(const struct api_call *call, const struct api_object *object,
                               bool is_known, uint8_t digest[SHA256_BYTES], struct err *err)
 {
     if (!is_known && !api_digests_read(call->api->digests, object->fd, digest, err))
-        return err_wrap(err, "export file %s", object->file.key);
+        return err_wrap(err, "export file %s", object->hosted.file.key);
     return api_check_digest(object, digest, err);
 }
 

@@ -19,11 +19,16 @@ static const char catalog_schema_3_deliveries[] =
     "CREATE TABLE job_recipients("
     " job_id TEXT NOT NULL REFERENCES jobs(id), address TEXT NOT NULL, state INTEGER NOT NULL,"
     " reason TEXT, PRIMARY KEY(job_id, address)) STRICT;"
-    // For lists of an organization's files, by key.
+    // For lists of an organization's or an app's files, by key. app_id '': of all apps.
     "ALTER TABLE job_files ADD COLUMN organization_id TEXT NOT NULL DEFAULT '';"
-    "UPDATE job_files SET organization_id ="
-    " (SELECT j.organization_id FROM jobs j WHERE j.id = job_files.job_id);"
+    "ALTER TABLE job_files ADD COLUMN app_id TEXT NOT NULL DEFAULT '';"
+    "UPDATE job_files SET (organization_id, app_id) ="
+    " (SELECT j.organization_id, j.app_id FROM jobs j WHERE j.id = job_files.job_id);"
     "CREATE INDEX job_files_by_organization ON job_files(organization_id, key);"
+    "CREATE INDEX job_files_by_app ON job_files(organization_id, app_id, key);"
+    // Whose files may be fetched: lists of them need not read the jobs, whose rows are large.
+    "CREATE INDEX jobs_served ON jobs(id, finished_at_ms)"
+    " WHERE state = 3 AND is_visible = 1 AND is_expired = 0 AND expires_at_ms > 0;"
     // Whether its destination could be written to when that was last tried; 0: it is not tried.
     "ALTER TABLE subscriptions ADD COLUMN probed_at_ms INTEGER NOT NULL DEFAULT 0;"
     "ALTER TABLE subscriptions ADD COLUMN probe_failure TEXT;"

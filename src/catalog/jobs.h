@@ -164,10 +164,6 @@ NODISCARD bool job_ledger(struct catalog *catalog, const char *subscription_id, 
                           int64_t end_ms, struct arena *arena, struct job **ret_jobs,
                           size_t *ret_count, struct err *err);
 
-// For the hosted bucket: the file of a key, when it may still be served. NOT_FOUND.
-NODISCARD bool job_find_file(struct catalog *catalog, struct slice key, struct arena *arena,
-                             struct job_file *ret_file, struct err *err);
-
 // --- Retention (two phases: mark, then delete, then forget)
 
 // Marks jobs whose expires_at has passed: URLs stop. At most limit.

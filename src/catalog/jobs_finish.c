@@ -104,7 +104,8 @@ bool job_insert_files(struct catalog *catalog, const char *job_id, const struct 
         };
         TRY(db_exec(catalog->db,
                     "INSERT INTO job_files(job_id, part, key, row_count, byte_count, sha256,"
-                    " organization_id) SELECT id, $2, $3, $4, $5, $6, organization_id FROM jobs"
+                    " organization_id, app_id)"
+                    " SELECT id, $2, $3, $4, $5, $6, organization_id, app_id FROM jobs"
                     " WHERE id = $1",
                     values, ARRAY_COUNT(values), NULL, err));
     }

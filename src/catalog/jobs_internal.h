@@ -46,7 +46,9 @@ enum job_internal_limits {
 #define JOB_COLUMN_COUNT ((size_t)28)
 
 // For `FROM job_files f`, in the order in which job_read_file reads.
-#define JOB_FILE_COLUMNS "f.part, f.key, f.row_count, f.byte_count, f.sha256"
+#define JOB_FILE_COLUMNS      "f.part, f.key, f.row_count, f.byte_count, f.sha256"
+#define JOB_FILE_COLUMN_COUNT ((size_t)5)
+#define JOB_FILE_KEY_COLUMN   ((size_t)1)
 
 void job_read_file(const struct db_rows *rows, size_t first_column, struct arena *arena,
                    struct job_file *ret_file);

@@ -175,24 +175,6 @@ bool job_get_recipe(struct catalog *catalog, const char *job_id, struct arena *a
     return true;
 }
 
-bool job_find_file(struct catalog *catalog, struct slice key, struct arena *arena,
-                   struct job_file *ret_file, struct err *err)
-{
-    const struct db_value values[] = {db_slice(key)};
-    struct db_rows *rows CLEANUP(db_rows_close) = NULL;
-    bool found = false;
-    TRY(catalog_query_row(catalog,
-                          "SELECT " JOB_FILE_COLUMNS
-                          " FROM job_files f JOIN jobs j ON j.id = f.job_id"
-                          " WHERE f.key = $1 AND (j.state = 3 AND j.is_expired = 0"
-                          " OR j.is_spooled = 1) AND j.is_visible = 1",
-                          values, ARRAY_COUNT(values), &rows, &found, err));
-    if (!found)
-        return err_set(err, ERR_NOT_FOUND, "File not found");
-    job_read_file(rows, 0, arena, ret_file);
-    return true;
-}
-
 // --- Retention
 
 bool job_expire(struct catalog *catalog, int64_t now_ms, int64_t limit, int64_t *ret_count,

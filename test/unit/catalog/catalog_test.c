@@ -122,7 +122,7 @@ static void a_newer_one_is_refused(void **state)
 }
 
 // What format 1 had stays: subscriptions with their report, tokens with their user, files with
-// their organization.
+// their organization and app.
 static void an_older_one_is_migrated(void **state)
 {
     struct fixture *fixture = *state;
@@ -166,7 +166,8 @@ static void an_older_one_is_migrated(void **state)
     assert_int_equal(count, 1);
     assert_true(catalog_query_int64(fixture->catalog,
                                     "SELECT count(*) FROM job_files WHERE key = 'v2/x'"
-                                    " AND organization_id = '100000000000000001'",
+                                    " AND organization_id = '100000000000000001'"
+                                    " AND app_id = 'a'",
                                     NULL, 0, &count, &err));
     assert_int_equal(count, 1);
 }

@@ -203,12 +203,12 @@ static void a_sample_leaves_no_files(void **state)
     struct job sample;
     assert_true(fixture_claim(fixture, &sample));
     fixture_succeed(fixture, &sample, 9);
-    struct job_file file;
+    struct hosted_file file;
     assert_refused(fixture,
-                   job_find_file(fixture->catalog,
-                                 slice_text(arena_format(&fixture->arena,
-                                                         "v2/job_id=%s/part-0.csv.gz", sample.id)),
-                                 &fixture->arena, &file, &fixture->err),
+                   hosted_file_find(fixture->catalog, NULL,
+                                    slice_text(arena_format(
+                                        &fixture->arena, "v2/job_id=%s/part-0.csv.gz", sample.id)),
+                                    &fixture->arena, &file, &fixture->err),
                    ERR_NOT_FOUND);
     int64_t count = -1;
     assert_done(fixture, job_expire(fixture->catalog, INT64_MAX, 10, &count, &fixture->err));

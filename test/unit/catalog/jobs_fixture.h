@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "base/number.h"
 #include "catalog/jobs.h"
+#include "catalog/hosted_files.h"
 #include "catalog/leases.h"
 #include "catalog/segments.h"
 #include "catalog/subscription_windows.h"

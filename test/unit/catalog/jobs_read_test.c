@@ -187,23 +187,25 @@ static void a_file_is_found_by_its_key_until_it_expires(void **state)
     size_t count = 0;
     const struct job *jobs = list(fixture, id, 0, &count);
     const struct slice key = slice_text(jobs[0].files[1].key);
-    struct job_file file;
-    assert_done(fixture,
-                job_find_file(fixture->catalog, key, &fixture->arena, &file, &fixture->err));
-    assert_int_equal(file.part, 1);
-    assert_int_equal(file.byte_count, 101);
-    assert_string_equal(file.sha256, jobs[0].files[1].sha256);
-    assert_refused(
-        fixture,
-        job_find_file(fixture->catalog, slice_text("v2/no"), &fixture->arena, &file, &fixture->err),
-        ERR_NOT_FOUND);
+    struct hosted_file file;
+    assert_done(fixture, hosted_file_find(fixture->catalog, NULL, key, &fixture->arena, &file,
+                                          &fixture->err));
+    assert_int_equal(file.file.part, 1);
+    assert_int_equal(file.file.byte_count, 101);
+    assert_int_equal(file.published_at_ms, FIXTURE_NOW_MS);
+    assert_string_equal(file.file.sha256, jobs[0].files[1].sha256);
+    assert_refused(fixture,
+                   hosted_file_find(fixture->catalog, NULL, slice_text("v2/no"), &fixture->arena,
+                                    &file, &fixture->err),
+                   ERR_NOT_FOUND);
     int64_t expired = 0;
     assert_done(fixture, job_expire(fixture->catalog, FIXTURE_NOW_MS + FIXTURE_EXPIRY_MS, 10,
                                     &expired, &fixture->err));
     assert_int_equal(expired, 1);
-    assert_refused(fixture,
-                   job_find_file(fixture->catalog, key, &fixture->arena, &file, &fixture->err),
-                   ERR_NOT_FOUND);
+    assert_refused(
+        fixture,
+        hosted_file_find(fixture->catalog, NULL, key, &fixture->arena, &file, &fixture->err),
+        ERR_NOT_FOUND);
 }
 
 static void retention_marks_then_forgets(void **state)

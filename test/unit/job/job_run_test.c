@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
+#include "catalog/hosted_files.h"
 #include "catalog/leases.h"
 #include "catalog/segment_retention.h"
 #include "job/recipe.h"
@@ -66,10 +67,11 @@ static void assert_nothing_visible(struct job_fixture *fixture, const struct job
                    job_get_manifest(fixture->catalog, fixture->organization_id, slice_text(job->id),
                                     &fixture->arena, &manifest, &fixture->err),
                    ERR_NOT_FOUND);
-    struct job_file file;
+    struct hosted_file file;
     assert_refused(fixture,
-                   job_find_file(fixture->catalog, slice_text(first_key(fixture, job, "csv.gz")),
-                                 &fixture->arena, &file, &fixture->err),
+                   hosted_file_find(fixture->catalog, NULL,
+                                    slice_text(first_key(fixture, job, "csv.gz")), &fixture->arena,
+                                    &file, &fixture->err),
                    ERR_NOT_FOUND);
 }
 

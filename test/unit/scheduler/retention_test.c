@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "catalog/hosted_files.h"
 #include "catalog/leases.h"
 #include "scheduler/retention.h"
 
@@ -130,10 +131,10 @@ static void test_files_stay_until_their_time(void **state)
     assert_false(result.waits_for_operator);
     assert_false(is_stored(sweep, files[0].key));
     assert_false(is_stored(sweep, files[1].key));
-    struct job_file found;
+    struct hosted_file found;
     assert_refused(sweep->fixture,
-                   job_find_file(sweep->fixture->catalog, slice_text(files[0].key),
-                                 &sweep->fixture->arena, &found, &sweep->fixture->err),
+                   hosted_file_find(sweep->fixture->catalog, NULL, slice_text(files[0].key),
+                                    &sweep->fixture->arena, &found, &sweep->fixture->err),
                    ERR_NOT_FOUND);
     result = run(sweep);
     assert_int_equal(result.deleted_file_count, 0);
