@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "catalog/deliveries.h"
+#include "catalog/hosted_files.h"
 #include "jobs_fixture.h"
 
 #define LATER_MS (FIXTURE_NOW_MS + 60000)
@@ -132,10 +133,10 @@ static void files_of_the_result_take_the_place_of_the_spooled_ones(void **state)
     const char *id = NULL;
     const struct job job = start(fixture, &id);
     spool(fixture, &job);
-    struct job_file found;
-    assert_done(fixture, job_find_file(fixture->catalog, slice_text("v2/a-0.csv.gz"),
-                                       &fixture->arena, &found, &fixture->err));
-    assert_int_equal(found.byte_count, 30);
+    struct hosted_file found;
+    assert_done(fixture, hosted_file_find(fixture->catalog, NULL, slice_text("v2/a-0.csv.gz"),
+                                          &fixture->arena, &found, &fixture->err));
+    assert_int_equal(found.file.byte_count, 30);
     const struct job_claim claim = fixture_claim_of(&job);
     struct job_result result = spooled;
     result.manifest = NULL;

@@ -11,6 +11,7 @@
 #include "base/json_tree.h"
 #include "base/mem.h"
 #include "catalog/deliveries.h"
+#include "catalog/hosted_files.h"
 #include "job_fixture.h"
 
 #define NAMES "[\"name\"]"
@@ -400,10 +401,11 @@ static void test_each_recipient_gets_links_once(void **state)
     assert_non_null(strstr(fixture.job->err.message, "451 later"));
     assert_int_equal(last(&fixture, id).state, JOB_PENDING_UPLOAD);
     // The mail that has gone out has links that work.
-    struct job_file file;
+    struct hosted_file file;
     const struct job waiting = last(&fixture, id);
-    assert_done(fixture.job, job_find_file(fixture.job->catalog, slice_text(waiting.files[0].key),
-                                           &fixture.job->arena, &file, &fixture.job->err));
+    assert_done(fixture.job,
+                hosted_file_find(fixture.job->catalog, NULL, slice_text(waiting.files[0].key),
+                                 &fixture.job->arena, &file, &fixture.job->err));
     job = again(&fixture, &job);
     run(&fixture, &job);
     assert_int_equal(fixture.memory.mail_count, 5);
