@@ -110,8 +110,6 @@ static void fixture_open_log(struct fixture *fixture, const char *catalog_path)
     fixture_must(ingest_log_open(&config, &fixture->log, &err), &err);
 }
 
-static const struct cipher_key fixture_secret_key = {{'k', 'e', 'y'}};
-
 struct api_config fixture_config(struct fixture *fixture)
 {
     struct err err;
@@ -136,8 +134,6 @@ struct api_config fixture_config(struct fixture *fixture)
     config.settings.notify = (struct api_notify_settings){.limit = 3, .has_mail = true};
     config.settings.notify.allowed_networks.items[0] = "10.1.0.0/16";
     config.settings.notify.allowed_networks.count = 1;
-    config.secret_keys = &fixture_secret_key;
-    config.secret_key_count = 1;
     return config;
 }
 
