@@ -14,6 +14,8 @@
 #define TRANSFER_ASK_MS 200
 // Between two steps of a look-up: the library waits for nothing that could wake it earlier.
 #define TRANSFER_STEP_MS 2
+// A mail server ends a dialogue in which nothing was said for some minutes.
+#define TRANSFER_MAIL_IDLE_S 30L
 
 struct transfer {
     CURL *curl;
@@ -84,17 +86,23 @@ static size_t transfer_on_read(char *data, size_t size, size_t count, void *cont
     }
     ASSERT(got <= size * count);
     exchange->read_bytes += (curl_off_t)got;
-    exchange->is_read_out = got == 0;
+    exchange->is_read_out = got == 0 || exchange->read_bytes == exchange->call->body_bytes;
     return got;
+}
+
+static int transfer_status(const struct transfer_exchange *exchange)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
+    return (int)status;
 }
 
 static size_t transfer_on_body(char *data, size_t size, size_t count, void *context)
 {
     struct transfer_exchange *exchange = context;
     const struct slice bytes = slice_of(data, size * count);
-    long status = 0;
-    (void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
-    if (exchange->call->take_body(exchange->call->context, (int)status, bytes, &exchange->err))
+    const int status = transfer_status(exchange);
+    if (exchange->call->take_body(exchange->call->context, status, bytes, &exchange->err))
         return bytes.size_bytes;
     exchange->has_failed = true;
     return CURL_WRITEFUNC_ERROR;
@@ -104,6 +112,7 @@ static size_t transfer_on_line(char *data, size_t size, size_t count, void *cont
 {
     struct transfer_exchange *exchange = context;
     const struct slice line = slice_of(data, size * count);
+    exchange->moved_at_ms = clock_boot_ms(clock_system()); // a dialogue moves no counted bytes
     if (exchange->call->take_line(exchange->call->context, line, &exchange->err))
         return line.size_bytes;
     exchange->has_failed = true;
@@ -155,6 +164,9 @@ static void transfer_set_limits(CURL *curl, const struct transfer_config *config
     (void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_QUICK_EXIT, 1L); // time-outs do not wait for the resolver
     (void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)config->connect_timeout_ms);
+    if (config->stall_timeout_ms > 0) // to a command of mail; progress is looked at besides
+        (void)curl_easy_setopt(curl, CURLOPT_SERVER_RESPONSE_TIMEOUT,
+                               (long)((config->stall_timeout_ms + 999) / 1000));
     (void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     (void)curl_easy_setopt(curl, CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     (void)curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -230,7 +242,42 @@ static void transfer_set_http(CURL *curl, const struct transfer_call *call,
     transfer_set_method(curl, call);
 }
 
+static void transfer_set_mail(CURL *curl, const struct transfer_call *call,
+                              struct curl_slist **recipients)
+{
+    const struct transfer_mail *mail = call->mail;
+    transfer_append(recipients, mail->to);
+    (void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    (void)curl_easy_setopt(curl, CURLOPT_USE_SSL,
+                           mail->needs_starttls ? (long)CURLUSESSL_ALL : (long)CURLUSESSL_NONE);
+    if (mail->user != NULL) {
+        (void)curl_easy_setopt(curl, CURLOPT_USERNAME, mail->user);
+        (void)curl_easy_setopt(curl, CURLOPT_PASSWORD, mail->password);
+    }
+    (void)curl_easy_setopt(curl, CURLOPT_MAXAGE_CONN, TRANSFER_MAIL_IDLE_S);
+    (void)curl_easy_setopt(curl, CURLOPT_MAIL_FROM, mail->from);
+    (void)curl_easy_setopt(curl, CURLOPT_MAIL_RCPT, *recipients);
+    (void)curl_easy_setopt(curl, CURLOPT_UPLOAD, 1L);
+    (void)curl_easy_setopt(curl, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->body_bytes);
+}
+
 // --- The call
+
+// Why a dialogue about mail failed: a server that says "later" (4xx) to a login or to STARTTLS is
+// not one that refuses us.
+static bool transfer_fail_mail(CURLcode code, const struct transfer_exchange *exchange,
+                               const char *reason, struct err *err)
+{
+    const bool is_for_now = transfer_status(exchange) / 100 == 4;
+    const enum err_kind kind = is_for_now ? ERR_UNAVAILABLE : ERR_DENIED;
+    if (code == CURLE_LOGIN_DENIED)
+        return err_set(err, kind, "login: %s", reason);
+    if (code == CURLE_USE_SSL_FAILED)
+        return err_set(err, kind, "TLS: %s", reason);
+    if (code == CURLE_REMOTE_ACCESS_DENIED) // by the reply to EHLO
+        return err_set(err, kind, "%s", reason);
+    return err_set(err, ERR_UNAVAILABLE, "%s", reason);
+}
 
 // Says what a failed call means for the caller.
 static bool transfer_fail(CURLcode code, const struct transfer_exchange *exchange,
@@ -248,37 +295,50 @@ static bool transfer_fail(CURLcode code, const struct transfer_exchange *exchang
         return err_set(err, ERR_UNAVAILABLE, "nothing moved for too long");
     if (exchange->is_denied)
         return err_set(err, ERR_DENIED, "Endpoint not allowed");
-    if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
-        return err_set(err, ERR_INVALID, "%s", reason);
     if (code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CACERT_BADFILE)
         return err_set(err, ERR_DENIED, "TLS: %s", reason);
+    if (exchange->call->mail != NULL)
+        return transfer_fail_mail(code, exchange, reason, err);
+    if (code == CURLE_URL_MALFORMAT || code == CURLE_LOGIN_DENIED)
+        return err_set(err, ERR_INVALID, "%s", reason);
     return err_set(err, ERR_UNAVAILABLE, "%s", reason);
 }
 
-static void transfer_report(const struct transfer_exchange *exchange,
-                            struct transfer_report *ret_report)
+static bool transfer_was_sent_whole(const struct transfer_exchange *exchange)
 {
-    long status = 0;
-    curl_off_t retry_after_s = 0;
-    curl_off_t sent_bytes = 0;
-    (void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
-    (void)curl_easy_getinfo(exchange->curl, CURLINFO_RETRY_AFTER, &retry_after_s);
-    (void)curl_easy_getinfo(exchange->curl, CURLINFO_SIZE_UPLOAD_T, &sent_bytes);
     const int64_t body_bytes = exchange->call->body_bytes;
-    // The frames of chunks count as sent bytes.
-    const bool was_sent_whole = body_bytes >= 0
-                                    ? sent_bytes >= body_bytes
-                                    : exchange->is_read_out && sent_bytes > exchange->read_bytes;
-    *ret_report = (struct transfer_report){
-        .status = (int)status, .retry_after_s = retry_after_s, .was_sent_whole = was_sent_whole};
+    curl_off_t sent_bytes = 0;
+    (void)curl_easy_getinfo(exchange->curl, CURLINFO_SIZE_UPLOAD_T, &sent_bytes);
+    if (exchange->call->mail != NULL) // dots are doubled on the way
+        return exchange->is_read_out;
+    if (body_bytes < 0) // the frames of chunks count as sent bytes
+        return exchange->is_read_out && sent_bytes > exchange->read_bytes;
+    return sent_bytes >= body_bytes;
+}
+
+static void transfer_fill_report(CURLcode code, const struct transfer_exchange *exchange,
+                                 struct transfer_report *report)
+{
+    curl_off_t retry_after_s = 0;
+    (void)curl_easy_getinfo(exchange->curl, CURLINFO_RETRY_AFTER, &retry_after_s);
+    const int status = transfer_status(exchange);
+    // The codes of the library for these; with a good reply they mean something else.
+    const bool is_about_mail = code == CURLE_SEND_ERROR ||
+                               (code == CURLE_WEIRD_SERVER_REPLY && exchange->is_read_out);
+    *report = (struct transfer_report){
+        .status = status,
+        .retry_after_s = retry_after_s,
+        .was_sent_whole = transfer_was_sent_whole(exchange),
+        .was_refused = exchange->call->mail != NULL && is_about_mail && status >= 400,
+    };
 }
 
 bool transfer_run(struct transfer *transfer, const struct transfer_call *call,
-                  struct transfer_report *ret_report, struct err *err)
+                  struct transfer_report *report, struct err *err)
 {
     ASSERT(call->read != NULL || call->body_bytes == 0);
     CURL *curl = transfer->curl;
-    struct curl_slist *headers CLEANUP(transfer_free_list) = NULL;
+    struct curl_slist *list CLEANUP(transfer_free_list) = NULL;
     struct transfer_exchange exchange = {.config = &transfer->config, .call = call, .curl = curl};
     char details[CURL_ERROR_SIZE] = "";
     curl_easy_reset(curl); // keeps the connections
@@ -287,13 +347,14 @@ bool transfer_run(struct transfer *transfer, const struct transfer_call *call,
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, details);
     (void)curl_easy_setopt(curl, CURLOPT_URL, call->url); // copied; judged by the call
     (void)curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)call->total_timeout_ms);
-    transfer_set_http(curl, call, &headers);
+    if (call->mail != NULL)
+        transfer_set_mail(curl, call, &list);
+    else
+        transfer_set_http(curl, call, &list);
     const CURLcode code = curl_easy_perform(curl);
     (void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, NULL); // it goes out of scope
-    if (code != CURLE_OK)
-        return transfer_fail(code, &exchange, details, err);
-    transfer_report(&exchange, ret_report);
-    return true;
+    transfer_fill_report(code, &exchange, report);
+    return code == CURLE_OK || transfer_fail(code, &exchange, details, err);
 }
 
 // --- Look-up
