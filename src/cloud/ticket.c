@@ -115,6 +115,7 @@ bool ticket_cache_get(struct ticket_cache *cache, const uint8_t key[TICKET_KEY_B
     }
     ASSERT(failure.kind != ERR_NONE);
     const int64_t now_ms = clock_wall_ms(cache->clock);
+    place = ticket_find(cache, key); // fetch may have used the cache as well
     if (place != NULL && !is_refresh && err_kind_is_retryable(failure.kind) &&
         now_ms < place->ticket.expires_at_ms) {
         place->refresh_at_ms = now_ms + TICKET_PAUSE_MS;
