@@ -22,7 +22,7 @@ scripts/quietly.sh ninja -C build-asan
 # Tests whose code has threads; engines are not instrumented, so what runs queries stays out.
 thread_tests="base/thread_test db/db_test db/turnstile_test store/store_conform_test
 net/http_server_test net/http_stream_test compress/compress_conform_test
-lake/ingest_log_test lake/ingest_commit_test lake/ingest_full_test worker/heartbeat_test api/api_executor_test api/api_wait_test api/api_branch_test api/api_ingest_test"
+lake/ingest_log_test lake/ingest_commit_test lake/ingest_full_test worker/heartbeat_test api/api_executor_test api/api_wait_test api/api_branch_test api/api_ingest_test notify/notifier_test"
 scripts/quietly.sh ninja -C build-tsan $(printf 'test/unit/%s ' $thread_tests)
 
 log=$(mktemp)

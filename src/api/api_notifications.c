@@ -176,14 +176,12 @@ static bool api_take_target(struct api_call *call, const struct json_node *body,
 
 // --- Secrets
 
-// Sealed for the notification's id, so that it opens for no other one.
 static const char *api_seal_secret(struct api_call *call, const char *notification_id,
                                    const char *secret)
 {
     ASSERT(call->api->config.secret_key_count > 0);
-    const char *context = arena_format(call->arena, "notification %s", notification_id);
-    return cipher_seal(&call->api->config.secret_keys[0], slice_text(context), slice_text(secret),
-                       call->arena);
+    return notification_seal(&call->api->config.secret_keys[0], notification_id, slice_text(secret),
+                             call->arena);
 }
 
 static const char *api_new_secret(struct api_call *call)

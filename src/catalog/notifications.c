@@ -148,6 +148,30 @@ const char *notification_make_id(struct arena *arena)
     return arena_copy_text(arena, id);
 }
 
+static struct slice notification_context(const char *id, struct arena *arena)
+{
+    return slice_text(arena_format(arena, "notification:%s", id));
+}
+
+const char *notification_seal(const struct cipher_key *key, const char *id, struct slice secret,
+                              struct arena *arena)
+{
+    return cipher_seal(key, notification_context(id, arena), secret, arena);
+}
+
+bool notification_open_secret(const char *id, const char *sealed, const struct cipher_key *keys,
+                              size_t key_count, struct secret *ret_secret, struct err *err)
+{
+    struct arena arena CLEANUP(arena_clear);
+    struct slice plain;
+    arena_init(&arena);
+    if (!cipher_open(keys, key_count, notification_context(id, &arena), slice_text(sealed), &arena,
+                     &plain, err))
+        return err_wrap(err, "secret of notification %s", id);
+    secret_init(ret_secret, plain);
+    return true;
+}
+
 static bool notification_check_limit(struct catalog *catalog,
                                      const struct notification_request *request, struct err *err)
 {

@@ -5,6 +5,8 @@
 // asked for something once waits for it.
 #pragma once
 
+#include "base/cipher.h"
+#include "base/secret.h"
 #include "catalog/catalog.h"
 #include "catalog/subscriptions.h"
 
@@ -47,6 +49,14 @@ struct notification {
 
 // The id is made first, because secrets are sealed for it.
 const char *notification_make_id(struct arena *arena);
+
+// A webhook's secret, sealed for the notification's id so that it opens for no other one.
+const char *notification_seal(const struct cipher_key *key, const char *id, struct slice secret,
+                              struct arena *arena);
+// sealed: the current secret or the one before. CORRUPT when none of the keys opens it.
+NODISCARD bool notification_open_secret(const char *id, const char *sealed,
+                                        const struct cipher_key *keys, size_t key_count,
+                                        struct secret *ret_secret, struct err *err);
 
 // With a subscription it is of that one's app, whatever app the scope is about. LIMIT "Notification
 // limit reached: N" counts those of the organization. NOT_FOUND "Subscription not found": also when

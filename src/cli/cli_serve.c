@@ -202,6 +202,9 @@ static size_t serve_list_processes(struct serve *serve,
     if (serve->has_worker)
         ret_processes[count++] = (struct supervisor_process){.name = "keeper",
                                                              .run = serve_run_keeper};
+    if (serve->has_worker)
+        ret_processes[count++] = (struct supervisor_process){.name = "notifier",
+                                                             .run = serve_run_notifier};
     for (int64_t i = 0; serve->has_worker && i < serve->options.worker_count; i++)
         ret_processes[count++] = (struct supervisor_process){
             .name = "worker", .run = serve_run_worker, .is_first = i == 0};

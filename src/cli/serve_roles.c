@@ -188,6 +188,29 @@ bool serve_run_worker(const struct supervisor_process *process, int ready_fd, st
     return serve_run_as(process, worker_run, err);
 }
 
+bool serve_run_notifier(const struct supervisor_process *process, int ready_fd, struct err *err)
+{
+    ASSERT(ready_fd < 0);
+    const struct serve *serve = process->context;
+    serve_leave_socket(serve);
+    struct stop stop;
+    stop_init(&stop);
+    const struct notifier_config config = {
+        .options = &serve->options.notify,
+        .allowed_networks = &serve->options.destination.allowed_networks,
+        .catalog_path = serve->data.catalog_path,
+        .node_id = serve->data.node_id,
+        .clock = clock_system(),
+        .secret_keys = serve->data.secret_keys,
+        .secret_key_count = serve->data.secret_key_count,
+        .drain_ms = serve->options.drain_ms,
+        .wake = &serve->wake,
+        .wake_index = process->index,
+        .stop = &stop,
+    };
+    return notifier_run(&config, err);
+}
+
 bool serve_accept_clock(const struct serve *serve, struct err *err)
 {
     if (!serve->options.accept_clock)

@@ -52,6 +52,7 @@ struct serve {
 bool serve_run_api(const struct supervisor_process *process, int ready_fd, struct err *err);
 bool serve_run_scheduler(const struct supervisor_process *process, int ready_fd, struct err *err);
 bool serve_run_keeper(const struct supervisor_process *process, int ready_fd, struct err *err);
+bool serve_run_notifier(const struct supervisor_process *process, int ready_fd, struct err *err);
 bool serve_run_worker(const struct supervisor_process *process, int ready_fd, struct err *err);
 
 // With --accept-clock: the operator's word goes into the catalog, before any process starts.

@@ -26,3 +26,20 @@ struct notify_options {
 
 extern const struct option notify_option_table[];
 extern const size_t notify_option_count;
+
+struct notifier_config {
+    const struct notify_options *options;
+    const struct option_list *allowed_networks; // where webhooks may be besides public addresses
+    const char *catalog_path;
+    const char *node_id; // stays with the data directory: one notifier at a time has it
+    const struct clock *clock;
+    const struct cipher_key *secret_keys; // open the secrets of webhooks
+    size_t secret_key_count;
+    int64_t drain_ms; // what goes on when it is told to stop has half of this
+    const struct wake *wake;
+    size_t wake_index;
+    struct stop *stop;
+};
+
+// Until the stop flag.
+NODISCARD bool notifier_run(const struct notifier_config *config, struct err *err);

@@ -36,12 +36,12 @@ static const char *make(struct fixture *fixture)
 static const char *opened(struct fixture *fixture, const char *id, const char *sealed)
 {
     struct err err;
-    struct slice plain;
-    const char *context = fixture_format(fixture, "notification %s", id);
-    if (!cipher_open(&fixture_secret_key, 1, slice_text(context), slice_text(sealed),
-                     &fixture->arena, &plain, &err))
+    struct secret secret;
+    if (!notification_open_secret(id, sealed, &fixture_secret_key, 1, &secret, &err))
         fail_msg("%s", err.message);
-    return slice_chars(plain);
+    const char *text = arena_copy_slice(&fixture->arena, secret_reveal(&secret));
+    secret_clear(&secret);
+    return text;
 }
 
 static struct notification kept(struct fixture *fixture, const char *id)

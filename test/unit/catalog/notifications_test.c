@@ -221,6 +221,25 @@ static void an_old_secret_stays_for_its_grace(void **state)
         ERR_INVALID);
 }
 
+static void a_secret_opens_for_its_own_notification(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct cipher_key keys[] = {{"new"}, {"old"}};
+    const char *sealed = notification_seal(&keys[1], "n-1", slice_text("whsec_1"),
+                                           &fixture->arena);
+    struct secret secret = {0};
+    assert_done(fixture, notification_open_secret("n-1", sealed, keys, 2, &secret, &fixture->err));
+    assert_string_equal(slice_chars(secret_reveal(&secret)), "whsec_1");
+    secret_clear(&secret);
+    assert_refused(fixture,
+                   notification_open_secret("n-2", sealed, keys, 2, &secret, &fixture->err),
+                   ERR_CORRUPT);
+    assert_refused(fixture,
+                   notification_open_secret("n-1", sealed, keys, 1, &secret, &fixture->err),
+                   ERR_CORRUPT);
+    assert_null(strstr(fixture->err.message, "whsec"));
+}
+
 static void what_is_deleted_is_unknown(void **state)
 {
     struct fixture *fixture = *state;
@@ -316,6 +335,7 @@ int main(void)
         fixture_test(an_organization_has_so_many),
         fixture_test(changes_are_kept),
         fixture_test(an_old_secret_stays_for_its_grace),
+        fixture_test(a_secret_opens_for_its_own_notification),
         fixture_test(what_is_deleted_is_unknown),
         fixture_test(one_test_at_a_time),
         fixture_test(changes_are_in_the_audit_log),
