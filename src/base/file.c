@@ -82,17 +82,14 @@ bool file_make_directories(const char *path, struct err *err)
     return file_make_directory(path, err);
 }
 
-bool file_read(const char *path, struct buf *ret_bytes, struct err *err)
+bool file_read_fd(int fd, const char *name, struct buf *ret_bytes, struct err *err)
 {
-    int fd CLEANUP(file_close_fd) = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return err_set_errno(err, "open %s", path);
     for (;;) {
         size_t room_bytes = ret_bytes->limit_bytes - ret_bytes->size_bytes;
         if (room_bytes > 64 * 1024)
             room_bytes = 64 * 1024;
         if (room_bytes == 0)
-            return err_set(err, ERR_LIMIT, "%s is larger than %zu bytes", path,
+            return err_set(err, ERR_LIMIT, "%s is larger than %zu bytes", name,
                            ret_bytes->limit_bytes);
         char *room = buf_reserve(ret_bytes, room_bytes);
         ASSERT(room != NULL);
@@ -100,11 +97,19 @@ bool file_read(const char *path, struct buf *ret_bytes, struct err *err)
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return err_set_errno(err, "read %s", path);
+            return err_set_errno(err, "read %s", name);
         buf_advance(ret_bytes, (size_t)got);
         if (got == 0)
             return true;
     }
+}
+
+bool file_read(const char *path, struct buf *ret_bytes, struct err *err)
+{
+    int fd CLEANUP(file_close_fd) = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(err, "open %s", path);
+    return file_read_fd(fd, path, ret_bytes, err);
 }
 
 bool file_check_private(const char *path, struct err *err)

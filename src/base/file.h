@@ -24,6 +24,9 @@ NODISCARD bool file_read(const char *path, struct buf *ret_bytes, struct err *er
 // INVALID with path and mode when group or others may read a file that holds a secret.
 NODISCARD bool file_check_private(const char *path, struct err *err);
 
+// The same from an open descriptor, which stays open. name is for the error's text.
+NODISCARD bool file_read_fd(int fd, const char *name, struct buf *ret_bytes, struct err *err);
+
 // Replaces path in one durable step (temporary name, fsync, rename, directory fsync); mode 0600.
 NODISCARD bool file_replace(const char *path, struct slice bytes, struct err *err);
 

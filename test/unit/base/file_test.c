@@ -92,6 +92,23 @@ static void test_read_is_bounded(void **state)
     assert_int_equal(fixture->err.kind, ERR_NOT_FOUND);
 }
 
+static void test_a_pipe_is_read_to_its_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct buf bytes CLEANUP(buf_clear);
+    int ends[2];
+    buf_init(&bytes, 11);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], "0123456789", 10), 10);
+    (void)close(ends[1]);
+    check(fixture, file_read_fd(ends[0], "pipe", &bytes, &fixture->err));
+    assert_string_equal(buf_text(&bytes), "0123456789");
+    (void)close(ends[0]);
+    assert_false(file_read_fd(ends[0], "pipe", &bytes, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_IO);
+    assert_non_null(strstr(fixture->err.message, "read pipe"));
+}
+
 static void test_digest_is_of_all_bytes(void **state)
 {
     struct fixture *fixture = *state;
@@ -185,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         file_test(test_replaced_file_reads_back),
         file_test(test_read_is_bounded),
+        file_test(test_a_pipe_is_read_to_its_end),
         file_test(test_digest_is_of_all_bytes),
         file_test(test_directories_with_parents),
         file_test(test_removal_of_what_is_missing),
