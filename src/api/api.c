@@ -406,7 +406,7 @@ static bool api_start(struct api *api, struct err *err)
     TRY(api_endpoint_open(api, err));
     if (api_budget_is_limited(settings))
         api->rate = api_rate_new();
-    TRY(api_destinations_new(&settings->destinations, &api->destinations, err));
+    TRY(api_destination_check_settings(&settings->destinations, err));
     api->digests = api_digests_new();
     api->handles = api_handles_new(api->config.catalog_path);
     const struct api_executor_config executor = {
@@ -475,7 +475,6 @@ void api_close(struct api **api, int64_t drain_ms)
     api_executor_close(&closing->executor);
     api_handles_free(&closing->handles);
     api_digests_free(&closing->digests);
-    api_destinations_free(&closing->destinations);
     api_rate_free(&closing->rate);
     api_endpoint_close(closing);
     if (closing->config.listen_fd >= 0)

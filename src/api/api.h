@@ -39,7 +39,6 @@ struct api_notify_settings {
     int64_t limit;  // per organization
     bool has_mail;  // there is a server for mail
     bool has_proxy; // which resolves names
-    struct option_list allowed_networks;
 };
 
 struct api_daily_settings {
@@ -56,7 +55,6 @@ struct api_destination_settings {
     bool has_mail;
     struct option_list mail_allowed_recipients; // addresses and "@domain"; empty: any
     bool customer_endpoints;                    // beside connections without one
-    struct option_list allowed_networks;        // for those, besides public addresses
     bool has_proxy;                             // uploads go through one
 };
 
@@ -75,8 +73,9 @@ struct api_settings {
     struct api_daily_settings daily;
     struct api_destination_settings destinations;
     struct api_notify_settings notify;
-    int64_t export_retention_ms; // no option of its own: that of the files is meant
-    int64_t hourly_grace_ms;     // no options of their own: those of the scheduler are meant
+    struct option_list allowed_networks; // of destinations: where customers' endpoints may be
+    int64_t export_retention_ms;         // no option of its own: that of the files is meant
+    int64_t hourly_grace_ms; // no options of their own: those of the scheduler are meant
     int64_t daily_grace_ms;
     struct option_list cors_origins; // empty: none
     bool logs_access;

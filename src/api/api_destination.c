@@ -3,6 +3,7 @@
 
 #include <strings.h>
 
+#include "api/api_endpoint.h"
 #include "api/api_reply.h"
 #include "base/check.h"
 #include "base/mem.h"
@@ -10,21 +11,13 @@
 #include "destination/destination.h"
 #include "model/report_destination.h"
 #include "net/address_guard.h"
-#include "net/endpoint.h"
 
-// A writer thread waits for it.
-#define API_RESOLVE_MS INT64_C(2000)
+// --- Settings
 
-struct api_destinations {
-    const struct api_destination_settings *settings;
-    struct address_guard *customer_guard; // of endpoints that customers name
-    struct address_guard *operator_guard; // of those of connections
-};
-
-// --- Opening
-
-static bool api_check_recipients(const struct option_list *recipients, struct err *err)
+bool api_destination_check_settings(const struct api_destination_settings *settings,
+                                    struct err *err)
 {
+    const struct option_list *recipients = &settings->mail_allowed_recipients;
     for (size_t i = 0; i < recipients->count; i++) {
         const struct slice text = slice_text(recipients->items[i]);
         const bool is_domain = slice_starts_with(text, slice_text("@"));
@@ -36,31 +29,6 @@ static bool api_check_recipients(const struct option_list *recipients, struct er
     return true;
 }
 
-bool api_destinations_new(const struct api_destination_settings *settings,
-                          struct api_destinations **ret_destinations, struct err *err)
-{
-    TRY(api_check_recipients(&settings->mail_allowed_recipients, err));
-    struct api_destinations *destinations CLEANUP(api_destinations_free) =
-        mem_alloc(sizeof *destinations);
-    destinations->settings = settings;
-    TRY(address_guard_new(settings->allowed_networks.items, settings->allowed_networks.count,
-                          &destinations->customer_guard, err));
-    TRY(destination_operator_guard_new(&destinations->operator_guard, err));
-    *ret_destinations = destinations;
-    destinations = NULL;
-    return true;
-}
-
-void api_destinations_free(struct api_destinations **destinations)
-{
-    if (*destinations == NULL)
-        return;
-    address_guard_free(&(*destinations)->customer_guard);
-    address_guard_free(&(*destinations)->operator_guard);
-    mem_free(*destinations);
-    *destinations = NULL;
-}
-
 // --- Endpoints
 
 // Of a store: an address without a path.
@@ -69,58 +37,48 @@ static bool api_endpoint_has_path(const struct endpoint *endpoint)
     return endpoint->path[0] != '\0' && strcmp(endpoint->path, "/") != 0;
 }
 
-static bool api_check_own_url(struct api_call *call, const struct endpoint *endpoint,
-                              const char *url, struct err *err)
-{
-    struct endpoint own;
-    if (!endpoint_parse(slice_text(url), call->arena, &own, err))
-        return true; // nobody can name it, then
-    return endpoint_check_other(endpoint, &own, err);
-}
-
-static bool api_check_not_own(struct api_call *call, const struct endpoint *endpoint,
-                              struct err *err)
-{
-    const struct option_list *urls = &call->api->base_urls;
-    for (size_t i = 0; i < urls->count; i++)
-        TRY(api_check_own_url(call, endpoint, urls->items[i], err));
-    return api_check_own_url(call, endpoint, api_base_url(call), err);
-}
-
 // connection: that the endpoint stands beside, or NULL.
-static bool api_check_customer_endpoint(struct api_call *call, const char *text,
+static bool api_judge_customer_endpoint(struct api_call *call, const char *text,
                                         const struct connection *connection, struct err *err)
 {
-    const struct api_destinations *destinations = call->api->destinations;
-    const struct api_destination_settings *settings = destinations->settings;
+    const struct api *api = call->api;
+    const struct api_destination_settings *settings = &api->config.settings.destinations;
     struct endpoint endpoint;
     TRY(endpoint_parse(slice_text(text), call->arena, &endpoint, err));
     TRY(api_check_not_own(call, &endpoint, err));
-    TRY(endpoint_check(&endpoint, destinations->customer_guard, err));
+    TRY(endpoint_check(&endpoint, api->guard, err));
     if (api_endpoint_has_path(&endpoint))
         return err_set(err, ERR_INVALID, "Invalid endpoint URL");
     if (!settings->customer_endpoints || connection == NULL ||
         connection->settings.endpoint != NULL)
         return err_set(err, ERR_DENIED, "Endpoint not allowed");
-    if (settings->has_proxy)
-        return true; // it has names of its own
-    if (endpoint_resolve(&endpoint, destinations->customer_guard, API_RESOLVE_MS, err))
+    if (settings->has_proxy) // it has names of its own
         return true;
-    return err->kind == ERR_UNAVAILABLE
-               ? err_set(err, ERR_INVALID, "Endpoint could not be resolved")
-               : false;
+    if (api_resolve_endpoint(call, &endpoint, api->guard, err))
+        return true;
+    return err->kind == ERR_UNAVAILABLE ? err_set(err, ERR_INVALID, "Endpoint cannot be resolved")
+                                        : false;
+}
+
+// What may not be is a fault of the request, not of who makes it.
+static bool api_refuse_endpoint(struct api_call *call, struct err *err)
+{
+    if (call->refusal_status == 0 && err->kind == ERR_DENIED)
+        call->refusal_status = 400;
+    return false;
 }
 
 bool api_check_operator_endpoint(struct api_call *call, const char *text, struct err *err)
 {
     struct endpoint endpoint;
-    if (!endpoint_parse(slice_text(text), call->arena, &endpoint, err) ||
-        api_endpoint_has_path(&endpoint))
-        return api_refuse(call, err, 400, "Invalid endpoint URL");
-    if (endpoint_resolve(&endpoint, call->api->destinations->operator_guard, API_RESOLVE_MS, err) ||
-        err->kind == ERR_UNAVAILABLE)
+    TRY(endpoint_parse(slice_text(text), call->arena, &endpoint, err));
+    if (api_endpoint_has_path(&endpoint))
+        return err_set(err, ERR_INVALID, "Invalid endpoint URL");
+    struct address_guard *guard CLEANUP(address_guard_free) = NULL;
+    TRY(destination_operator_guard_new(&guard, err));
+    if (api_resolve_endpoint(call, &endpoint, guard, err) || err->kind == ERR_UNAVAILABLE)
         return true;
-    return api_refuse(call, err, 400, "%s", err->message);
+    return api_refuse_endpoint(call, err);
 }
 
 // --- Clouds
@@ -132,7 +90,7 @@ static bool api_refuse_cloud(struct api_call *call, struct err *err)
 
 static bool api_check_role(struct api_call *call, const struct report_cloud *cloud, struct err *err)
 {
-    const struct api_destination_settings *settings = call->api->destinations->settings;
+    const struct api_destination_settings *settings = &call->api->config.settings.destinations;
     const struct slice account = report_role_account(slice_text(cloud->resource_access_id));
     if (!settings->has_aws)
         return api_refuse_cloud(call, err);
@@ -145,7 +103,7 @@ static bool api_check_account(struct api_call *call, const struct report_cloud *
                               struct err *err)
 {
     struct connection connection;
-    if (call->api->destinations->settings->has_gcp ||
+    if (call->api->config.settings.destinations.has_gcp ||
         connection_find_account(call->catalog, call->identity.organization_id,
                                 cloud->resource_access_id, call->arena, &connection, err))
         return true;
@@ -181,9 +139,9 @@ static bool api_check_cloud(struct api_call *call, const struct report *report, 
         found = &connection;
         break;
     }
-    if (cloud.endpoint == NULL || api_check_customer_endpoint(call, cloud.endpoint, found, err))
+    if (cloud.endpoint == NULL || api_judge_customer_endpoint(call, cloud.endpoint, found, err))
         return true;
-    return api_refuse(call, err, 400, "%s", err->message);
+    return api_refuse_endpoint(call, err);
 }
 
 // --- E-mail
@@ -211,7 +169,7 @@ static bool api_recipient_is_allowed(const struct option_list *allowed, const ch
 
 static bool api_check_email(struct api_call *call, const struct report *report, struct err *err)
 {
-    const struct api_destination_settings *settings = call->api->destinations->settings;
+    const struct api_destination_settings *settings = &call->api->config.settings.destinations;
     struct report_email email;
     if (!settings->has_mail)
         return api_refuse(call, err, 400, "Destination not enabled on this server: email");

@@ -5,13 +5,9 @@
 
 #include "api/api_internal.h"
 
-struct api_destinations;
-
-// Whom mail may be sent to, and the guards of endpoints, from the settings. INVALID for a recipient
-// or a network that is none.
-NODISCARD bool api_destinations_new(const struct api_destination_settings *settings,
-                                    struct api_destinations **ret_destinations, struct err *err);
-void api_destinations_free(struct api_destinations **destinations);
+// INVALID for a recipient that is none.
+NODISCARD bool api_destination_check_settings(const struct api_destination_settings *settings,
+                                              struct err *err);
 
 // 400 for a destination that is not enabled or that the caller may not use. Who names a connection
 // of somebody else hears the same as who names none. Names are resolved, in a bounded time: for

@@ -2,14 +2,13 @@
 #include "api/api_endpoint.h"
 
 #include "api/api_reply.h"
-#include "net/endpoint.h"
 
 // A customer's name server may answer as slowly as it likes, and writer threads are few.
 #define API_RESOLVE_TIMEOUT_MS INT64_C(2000)
 
 bool api_endpoint_open(struct api *api, struct err *err)
 {
-    const struct option_list *networks = &api->config.settings.notify.allowed_networks;
+    const struct option_list *networks = &api->config.settings.allowed_networks;
     atomic_init(&api->resolving_count, 0);
     TRY(address_guard_new(networks->items, networks->count, &api->guard, err));
     return address_guard_new(NULL, 0, &api->public_guard, err);
@@ -32,9 +31,8 @@ static bool api_endpoint_is_inside(const struct api *api, const struct endpoint 
            !endpoint_check(&secure, api->public_guard, &err);
 }
 
-// Names of ours on whatever port, and the port that we listen at.
-static bool api_check_other(const struct api_call *call, const struct endpoint *endpoint,
-                            struct err *err)
+bool api_check_not_own(const struct api_call *call, const struct endpoint *endpoint,
+                       struct err *err)
 {
     const struct api *api = call->api;
     struct endpoint own;
@@ -51,22 +49,17 @@ static bool api_check_other(const struct api_call *call, const struct endpoint *
 }
 
 // Half of the writers at most wait for names.
-static bool api_resolve(struct api_call *call, const struct endpoint *endpoint, struct err *err)
+bool api_resolve_endpoint(struct api_call *call, const struct endpoint *endpoint,
+                          const struct address_guard *guard, struct err *err)
 {
     struct api *api = call->api;
-    if (api->config.settings.notify.has_proxy)
-        return true;
     const int64_t limit = (api->config.settings.writer_count + 1) / 2;
     bool is_allowed = false;
     const bool has_room = atomic_fetch_add(&api->resolving_count, 1) < limit;
     if (has_room)
-        is_allowed = endpoint_resolve(endpoint, api->guard, API_RESOLVE_TIMEOUT_MS, err);
+        is_allowed = endpoint_resolve(endpoint, guard, API_RESOLVE_TIMEOUT_MS, err);
     atomic_fetch_sub(&api->resolving_count, 1);
-    if (!has_room)
-        return api_refuse(call, err, 503, "Overloaded");
-    if (!is_allowed && err->kind == ERR_UNAVAILABLE)
-        return api_refuse(call, err, 400, "Endpoint cannot be resolved");
-    return is_allowed;
+    return has_room ? is_allowed : api_refuse(call, err, 503, "Overloaded");
 }
 
 static bool api_judge_endpoint(struct api_call *call, struct slice url, struct err *err)
@@ -75,8 +68,12 @@ static bool api_judge_endpoint(struct api_call *call, struct slice url, struct e
     TRY(endpoint_parse(url, call->arena, &endpoint, err));
     if (endpoint.is_https || !api_endpoint_is_inside(call->api, &endpoint))
         TRY(endpoint_check(&endpoint, call->api->guard, err));
-    TRY(api_check_other(call, &endpoint, err));
-    return api_resolve(call, &endpoint, err);
+    TRY(api_check_not_own(call, &endpoint, err));
+    if (call->api->config.settings.notify.has_proxy ||
+        api_resolve_endpoint(call, &endpoint, call->api->guard, err))
+        return true;
+    return err->kind == ERR_UNAVAILABLE ? api_refuse(call, err, 400, "Endpoint cannot be resolved")
+                                        : false;
 }
 
 bool api_check_endpoint(struct api_call *call, struct slice url, struct err *err)

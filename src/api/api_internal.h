@@ -18,7 +18,6 @@
 #include "catalog/topics.h"
 
 struct address_guard;
-struct api_destinations;
 struct api_digests;
 struct api_executor;
 struct api_ingest;
@@ -45,7 +44,6 @@ struct api {
     struct api_handles *handles;
     struct api_executor *executor;
     struct api_wait *wait;
-    struct api_destinations *destinations;
     struct api_digests *digests;         // of the bucket's files
     struct api_rate *rate;               // NULL: nothing is limited
     struct address_guard *guard;         // of where customers want us to connect to

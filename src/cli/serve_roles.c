@@ -37,7 +37,6 @@ serve_describe_destinations(const struct serve_options *options)
 {
     return (struct api_destination_settings){
         .customer_endpoints = options->destination.customer_endpoints,
-        .allowed_networks = options->destination.allowed_networks,
         .has_proxy = options->destination.proxy != NULL,
     };
 }
@@ -94,8 +93,8 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
     config.settings.notify = (struct api_notify_settings){
         .limit = options->notify.limit,
         .has_proxy = options->notify.proxy != NULL,
-        .allowed_networks = options->destination.allowed_networks,
     };
+    config.settings.allowed_networks = options->destination.allowed_networks;
     static_assert(sizeof config.url_key == sizeof serve->data.url_key, "one key");
     memcpy(config.url_key, serve->data.url_key, sizeof config.url_key);
     struct api *api CLEANUP(serve_free_api) = NULL;

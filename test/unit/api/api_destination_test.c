@@ -19,7 +19,7 @@ static struct fake_name names[] = {
     {.name = "inside.test", .addresses = {"93.184.216.34", "10.0.0.8"}},
     {.name = "metadata.test", .addresses = {"169.254.169.254"}},
     {.name = "slow.test", .addresses = {"93.184.216.34"}, .delay_ms = 20000},
-    {.name = "lab.test", .addresses = {"10.9.0.1"}},
+    {.name = "lab.test", .addresses = {"10.1.0.1"}},
 };
 
 // The JSON key of ACCOUNT.
@@ -71,7 +71,6 @@ static struct api *open_enabled(struct fixture *fixture)
         .has_mail = true,
         .mail_allowed_recipients = {.items = {"@example.org", "ops@example.com"}, .count = 2},
         .customer_endpoints = true,
-        .allowed_networks = {.items = {"10.9.0.0/16"}, .count = 1},
     };
     fake_names_set(names, ARRAY_COUNT(names));
     connect_as(fixture, "mine", CONNECTION_S3, fixture->mine.organization_id, NULL);
@@ -224,8 +223,8 @@ static void endpoints_are_checked_in_order(void **state)
         {"http://store.test", "Endpoint must use https"},
         {"https://inside.test", "Endpoint not allowed"}, // one of its addresses
         {"https://metadata.test", "Endpoint not allowed"},
-        {"https://nowhere.test", "Endpoint could not be resolved"},
-        {"https://slow.test", "Endpoint could not be resolved"},
+        {"https://nowhere.test", "Endpoint cannot be resolved"},
+        {"https://slow.test", "Endpoint cannot be resolved"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++)
         assert_refused(
@@ -234,7 +233,7 @@ static void endpoints_are_checked_in_order(void **state)
             rows[i].message);
     assert_taken(fixture, s3(fixture, "mine", ",\"endpoint\":\"https://store.test:9000\""));
     assert_taken(fixture, s3(fixture, "mine", ",\"endpoint\":\"https://lab.test/\""));
-    assert_taken(fixture, s3(fixture, "mine", ",\"endpoint\":\"https://10.9.0.2\""));
+    assert_taken(fixture, s3(fixture, "mine", ",\"endpoint\":\"https://10.1.0.2\""));
     api_close(&api, 1000);
 }
 
@@ -319,8 +318,7 @@ static void bad_settings_are_refused(void **state)
         assert_non_null(strstr(err.message, "allowed recipient"));
     }
     struct api_config config = fixture_config(fixture);
-    config.settings.destinations.allowed_networks = (struct option_list){.items = {"10.0.0.1/8"},
-                                                                         .count = 1};
+    config.settings.allowed_networks = (struct option_list){.items = {"10.0.0.1/8"}, .count = 1};
     assert_false(api_open(&config, &api, &err));
     assert_int_equal(err.kind, ERR_INVALID);
 }

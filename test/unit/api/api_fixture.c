@@ -122,8 +122,6 @@ struct api_config fixture_config(struct fixture *fixture)
         .log = fixture->log,
         .bucket = fixture->bucket,
         .url_key = "0123456789abcdef0123456789abcde",
-        .secret_keys = &fixture_secret_key,
-        .secret_key_count = 1,
         .on_change = fixture_on_change,
         .context = fixture,
     };
@@ -132,8 +130,8 @@ struct api_config fixture_config(struct fixture *fixture)
     fixture_must(option_read(&set, 1, &input, &fixture->arena, NULL, NULL, &err), &err);
     config.settings.export_retention_ms = INT64_C(604800000); // an option of workers
     config.settings.notify = (struct api_notify_settings){.limit = 3, .has_mail = true};
-    config.settings.notify.allowed_networks.items[0] = "10.1.0.0/16";
-    config.settings.notify.allowed_networks.count = 1;
+    config.settings.allowed_networks.items[0] = "10.1.0.0/16";
+    config.settings.allowed_networks.count = 1;
     return config;
 }
 
