@@ -10,9 +10,9 @@
 #include "base/json_text.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
-#include "base/number.h"
 #include "base/uri.h"
 #include "cli/cli.h"
+#include "cli/cli_admin_options.h"
 #include "cli/cli_admin_table.h"
 #include "cli/cli_call.h"
 #include "net/http_client.h"
@@ -22,105 +22,6 @@
 #define ADMIN_URL_BYTES_MAX   ((size_t)8192)
 #define ADMIN_BODY_BYTES_MAX  ((size_t)65536)
 #define ADMIN_REPLY_BYTES_MAX ((size_t)64 * 1024 * 1024)
-
-struct admin_options {
-    const char *url;
-    const char *token;
-    const char *ca_file;
-    bool json;
-    const char *name;
-    const char *organization_id;
-    const char *app_id;
-    const char *user_id;
-    const char *email;
-    struct option_list permissions;
-    const char *expires_at;
-    const char *subscription_limit;
-    const char *grace_seconds;
-    const char *limit;
-    const char *before;
-};
-
-#define ADMIN_FIELD(member) offsetof(struct admin_options, member)
-#define ADMIN_COMMON_COUNT  ((size_t)4) // options before those of single calls
-
-static const struct option admin_option_table[] = {
-    {.name = "url",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(url),
-     .default_text = "http://127.0.0.1:8080",
-     .doc = "The server"},
-    {.name = "token",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(token),
-     .flags = OPTION_REQUIRED,
-     .doc = "Operator's token with admin permission; better in MILKRUN_TOKEN than where ps shows "
-            "it"},
-    {.name = "ca_file",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(ca_file),
-     .doc = "Certificates (PEM) to trust instead of the system's"},
-    {.name = "json",
-     .type = OPTION_BOOL,
-     .offset = ADMIN_FIELD(json),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Print the server's JSON on a terminal too; elsewhere it is printed anyway"},
-    {.name = "name",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(name),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Name of the organization, app, user or token"},
-    {.name = "organization_id",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(organization_id),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Whose it is; users and tokens without it are the operator's"},
-    {.name = "app_id",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(app_id),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "The one app that the token is for"},
-    {.name = "user_id",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(user_id),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Whose token it is; without it the token is its own user"},
-    {.name = "email",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(email),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Address of the user; \"none\" removes it"},
-    {.name = "permissions",
-     .type = OPTION_LIST,
-     .offset = ADMIN_FIELD(permissions),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "export, ingest, sensitive_data; of the operator: admin, operator_ingest"},
-    {.name = "expires_at",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(expires_at),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "When the token ends, such as 2027-01-31T12:00:00Z; without it never"},
-    {.name = "subscription_limit",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(subscription_limit),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Subscriptions per app, 0 for any number; \"default\" for the server's own"},
-    {.name = "grace_seconds",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(grace_seconds),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "How long the old secret stays good: 0 to 2592000; without it a day"},
-    {.name = "limit",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(limit),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Most entries to show: 1 to 10000; without it 100"},
-    {.name = "before",
-     .type = OPTION_TEXT,
-     .offset = ADMIN_FIELD(before),
-     .flags = OPTION_ARGUMENT_ONLY,
-     .doc = "Only entries before the one with this id"},
-};
 
 // {} in the path is the operand. Options have their names in the body, or in the query when the
 // call is a GET; '!' marks those that it needs.
@@ -174,13 +75,26 @@ static const struct admin_call admin_calls[] = {
      "a new secret under the same key id, shown this once"},
     {"tokens", "revoke", "KEY_ID", "DELETE", "tokens/{}", "", NULL,
      "for ever, with the URLs that it made"},
+    {"connections", "list", NULL, "GET", "connections", "organization_id", NULL,
+     "all connections to stores, or those that one organization may use; without keys"},
+    {"connections", "create", NULL, "POST", "connections",
+     "name! kind! organization_id endpoint region path_style store_ca_file access_key_id"
+     " secret_access_key_file service_account_key_file",
+     NULL, "a new one, for subscriptions to name"},
+    {"connections", "get", "NAME", "GET", "connections/{}", "", NULL, "one, without its key"},
+    {"connections", "update", "NAME", "PATCH", "connections/{}",
+     "endpoint region path_style store_ca_file access_key_id secret_access_key_file"
+     " service_account_key_file",
+     NULL, "its settings, or its key: from the next job on"},
+    {"connections", "delete", "NAME", "DELETE", "connections/{}", "", NULL,
+     "when no live subscription names it"},
     {"audit", "list", NULL, "GET", "audit", "organization_id limit before", NULL,
      "who changed what, newest first"},
 };
 
 static size_t admin_list_options(struct option_set ret_sets[CLI_SETS_MAX])
 {
-    ret_sets[0] = (struct option_set){admin_option_table, ARRAY_COUNT(admin_option_table), NULL};
+    ret_sets[0] = (struct option_set){admin_option_table, admin_option_count, NULL};
     return 1;
 }
 
@@ -263,25 +177,10 @@ static bool admin_takes(const struct admin_call *call, const char *option, bool 
     return false;
 }
 
-// NULL when it was not given.
-static const char *admin_text_of(const struct admin_options *options, const struct option *option)
-{
-    ASSERT(option->type == OPTION_TEXT);
-    const char *text;
-    memcpy(&text, (const char *)options + option->offset, sizeof text);
-    return text;
-}
-
-static bool admin_is_given(const struct admin_options *options, const struct option *option)
-{
-    return option->type == OPTION_LIST ? options->permissions.count > 0
-                                       : admin_text_of(options, option) != NULL;
-}
-
 static bool admin_check_options(const struct admin_call *call, const struct admin_options *options,
                                 struct err *err)
 {
-    for (size_t i = ADMIN_COMMON_COUNT; i < ARRAY_COUNT(admin_option_table); i++) {
+    for (size_t i = ADMIN_COMMON_COUNT; i < admin_option_count; i++) {
         const struct option *option = &admin_option_table[i];
         const bool is_given = admin_is_given(options, option);
         bool is_needed = false;
@@ -300,51 +199,26 @@ static bool admin_check_options(const struct admin_call *call, const struct admi
 
 // --- Sending it
 
-// Numbers and the words for null; all else is a text that the server judges.
-static void admin_write_value(struct json_text *json, const struct option *option, const char *text)
-{
-    const bool is_limit = option->offset == ADMIN_FIELD(subscription_limit);
-    const bool is_null = (is_limit && strcmp(text, "default") == 0) ||
-                         (option->offset == ADMIN_FIELD(email) && strcmp(text, "none") == 0);
-    int64_t number = 0;
-    if (is_null)
-        json_text_null(json);
-    else if ((is_limit || option->offset == ADMIN_FIELD(grace_seconds)) &&
-             number_parse_int64(slice_text(text), &number))
-        json_text_int64(json, number);
-    else
-        json_text_string(json, slice_text(text));
-}
-
-static void admin_write_body(const struct admin_call *call, const struct admin_options *options,
-                             struct buf *body)
+static bool admin_write_body(const struct admin_call *call, const struct admin_options *options,
+                             struct buf *body, struct err *err)
 {
     struct json_text json;
     json_text_init(&json, body);
     json_text_open(&json, '{');
     if (call->fixed != NULL)
         json_text_raw(&json, slice_text(call->fixed));
-    for (size_t i = ADMIN_COMMON_COUNT; i < ARRAY_COUNT(admin_option_table); i++) {
-        const struct option *option = &admin_option_table[i];
-        if (!admin_is_given(options, option))
-            continue;
-        json_text_key(&json, option->name);
-        if (option->type == OPTION_TEXT) {
-            admin_write_value(&json, option, admin_text_of(options, option));
-            continue;
-        }
-        json_text_open(&json, '[');
-        for (size_t j = 0; j < options->permissions.count; j++)
-            json_text_string(&json, slice_text(options->permissions.items[j]));
-        json_text_close(&json, ']');
+    for (size_t i = ADMIN_COMMON_COUNT; i < admin_option_count; i++) {
+        if (admin_is_given(options, &admin_option_table[i]))
+            TRY(admin_write_member(&json, options, &admin_option_table[i], err));
     }
     json_text_close(&json, '}');
+    return buf_check(body, err);
 }
 
 static void admin_write_query(const struct admin_options *options, struct buf *url)
 {
     char separator = '?';
-    for (size_t i = ADMIN_COMMON_COUNT; i < ARRAY_COUNT(admin_option_table); i++) {
+    for (size_t i = ADMIN_COMMON_COUNT; i < admin_option_count; i++) {
         const struct option *option = &admin_option_table[i];
         if (!admin_is_given(options, option))
             continue;
@@ -407,8 +281,7 @@ static bool admin_send(const struct admin_call *call, const struct admin_options
     buf_init(&answer, ADMIN_REPLY_BYTES_MAX);
     TRY(admin_write_url(call, options, operand, &url, err));
     if (strcmp(call->method, "POST") == 0 || strcmp(call->method, "PATCH") == 0)
-        admin_write_body(call, options, &body);
-    TRY(buf_check(&body, err));
+        TRY(admin_write_body(call, options, &body, err));
     const struct http_client_config config = {
         .connect_timeout_ms = ADMIN_CONNECT_MS,
         .total_timeout_ms = ADMIN_TOTAL_MS,
@@ -439,7 +312,7 @@ static bool admin_send(const struct admin_call *call, const struct admin_options
 static bool admin_run(const struct cli_invocation *invocation, struct err *err)
 {
     struct admin_options options = {0};
-    const struct option_set set = {admin_option_table, ARRAY_COUNT(admin_option_table), &options};
+    const struct option_set set = {admin_option_table, admin_option_count, &options};
     size_t operand_count = 0;
     const struct admin_call *call = NULL;
     TRY(option_read(&set, 1, &invocation->input, invocation->arena, invocation->operands,
@@ -453,7 +326,7 @@ static bool admin_run(const struct cli_invocation *invocation, struct err *err)
 const struct cli_command cli_admin_command = {
     .name = "admin",
     .usage = "admin GROUP VERB [ID] --url URL --token T [OPTION...]",
-    .summary = "manage organizations, apps, users and tokens of a running server",
+    .summary = "manage organizations, apps, users, tokens and connections of a running server",
     .details =
         "Calls the server as the operator and prints its answer: JSON, or a table on a terminal.\n"
         "Secrets are shown once, on standard output alone. Without VERB a group is listed.",

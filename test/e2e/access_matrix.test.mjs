@@ -37,6 +37,8 @@ const freshOrganization = async () => ({ organization_id: (await api.admin("POST
 const freshApp = async () => ({ app_id: (await api.admin("POST", "/v1/admin/apps", organizationBody())).app_id });
 const freshUser = async () => ({ user_id: (await api.admin("POST", "/v1/admin/users", organizationBody())).user_id });
 const freshToken = async () => ({ key_id: (await ownToken(["export"])).keyId });
+const connectionBody = () => ({ name: `matrix-${++counter}`, kind: "s3", access_key_id: "AKID", secret_access_key: "x" });
+const freshConnection = async () => ({ name: (await api.admin("POST", "/v1/admin/connections", connectionBody())).name });
 const ndjson = { "Content-Type": "application/x-ndjson" };
 const sle = "/scheduled-exports/logs";
 
@@ -92,6 +94,11 @@ const rows = {
   "GET /v1/admin/tokens/{key_id}": { access: "admin", scope: "" },
   "DELETE /v1/admin/tokens/{key_id}": { access: "admin", scope: "", own: freshToken },
   "POST /v1/admin/tokens/{key_id}/rotate": { access: "admin", scope: "", body: () => ({}), own: freshToken },
+  "GET /v1/admin/connections": { access: "admin", scope: "" },
+  "POST /v1/admin/connections": { access: "admin", scope: "", body: connectionBody },
+  "GET /v1/admin/connections/{name}": { access: "admin", scope: "" },
+  "PATCH /v1/admin/connections/{name}": { access: "admin", scope: "", body: () => ({ region: `r-${++counter}` }), own: freshConnection },
+  "DELETE /v1/admin/connections/{name}": { access: "admin", scope: "", own: freshConnection },
   "GET /v1/admin/audit": { access: "admin", scope: "" },
   "GET /healthz": { access: "open" },
   "GET /readyz": { access: "open" },
@@ -130,11 +137,13 @@ before(async () => {
   const userOf = (client) => listedTokens.find((token) => token.organization_id === client.organizationId).user_id;
   const tenantIds = (client) => ({ app: client.appId, app_id: client.appId, organization: client.organizationId, organization_id: client.organizationId,
     user_id: userOf(client) });
-  const nothing = (text) => Object.fromEntries(["app", "app_id", "organization", "organization_id", "user_id", "key_id", "subscription_id", "job_id", "request_handle"]
+  const nothing = (text) => Object.fromEntries(["app", "app_id", "organization", "organization_id", "user_id", "key_id", "subscription_id", "job_id", "request_handle", "name"]
     .map((name) => [name, text]));
+  const connectionOf = async (client) => (await api.admin("POST", "/v1/admin/connections",
+    { ...connectionBody(), organization_id: client.organizationId })).name;
   kinds = {
-    own: { ...tenantIds(api), topic: "our_topic", key_id: revoked.keyId, ...own },
-    foreign: { ...tenantIds(theirs), topic: "their_topic", key_id: theirs.keyId, ...foreign },
+    own: { ...tenantIds(api), topic: "our_topic", key_id: revoked.keyId, name: await connectionOf(api), ...own },
+    foreign: { ...tenantIds(theirs), topic: "their_topic", key_id: theirs.keyId, name: await connectionOf(theirs), ...foreign },
     unknown: { ...nothing(randomUUID()), app: "123456789012345678", app_id: "123456789012345678", organization: "123456789012345679",
       organization_id: "123456789012345679", user_id: "999999", topic: "no_such_topic", key_id: "AAAAAAAAAA" },
     malformed: { ...nothing("not-an-id"), topic: "no_such_topic" },

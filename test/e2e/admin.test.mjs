@@ -517,7 +517,8 @@ describe("milkrun admin", () => {
   test("help lists every call with its options", () => {
     const help = spawnSync(binary, ["help", "admin"], { encoding: "utf8" });
     assert.equal(help.status, 0);
-    for (const words of ["organizations create --name", "apps delete APP_ID", "tokens rotate KEY_ID [--grace-seconds]", "audit list", "--permissions LIST"])
+    for (const words of ["organizations create --name", "apps delete APP_ID", "tokens rotate KEY_ID [--grace-seconds]", "audit list", "--permissions LIST",
+      "connections create --name --kind"])
       assert.ok(help.stdout.includes(words), words);
     assert.equal(spawnSync(binary, ["admin", "tokens", "create", "--help"], { encoding: "utf8" }).stdout, help.stdout);
   });

@@ -49,12 +49,16 @@ test("every list can be walked, and says the same as whole", async () => {
   await api.backfill(id, hour - 8 * HOUR_MS, hour);
   await api.waitJobs(id, 8);
   const scope = `app_id=${api.appId}`;
+  for (const name of ["c", "a", "b", "d"])
+    await api.admin("POST", "/v1/admin/connections", { name, kind: "s3", access_key_id: "AKID", secret_access_key: "x",
+      organization_id: name === "b" ? null : api.organizationId });
   const lists = [
     ["/v1/topics"], ["/v1/subscriptions"], [`/scheduled-exports/logs/subscriptions?${scope}`], [`/scheduled-exports/exports/logs/subscriptions/?${scope}`],
     [`/v1/subscriptions/${id}/windows`], [`/v1/subscriptions/${id}/gaps`],
     [`/scheduled-exports/logs/subscription/${id}/jobs?${scope}`], [`/scheduled-exports/logs/subscription/${id}/jobs?${scope}`, {}, "POST"],
     ["/v1/admin/organizations", admin], ["/v1/admin/apps", admin], [`/v1/admin/apps?organization_id=${api.organizationId}`, admin],
     ["/v1/admin/tokens", admin], ["/v1/admin/users", admin], ["/v1/admin/audit", admin],
+    ["/v1/admin/connections", admin], [`/v1/admin/connections?organization_id=${api.organizationId}`, admin],
   ];
   for (const [path, options, method] of lists) {
     const plain = (list) => list.map((element) => JSON.stringify({ ...element, export_url: undefined, last_used_at: undefined }));

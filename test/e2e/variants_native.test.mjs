@@ -46,7 +46,7 @@ describe("lists page by page", () => {
     ["GET", `${sle}/subscription/${id}/jobs?app_id=${api.appId}`], ["POST", `${sle}/subscription/${id}/jobs?app_id=${api.appId}`], ["GET", "/v1/subscriptions"],
     ["GET", `/v1/subscriptions/${id}/windows`], ["GET", `/v1/subscriptions/${id}/gaps`], ["GET", "/v1/topics"], ["GET", "/v1/admin/organizations"],
       ["GET", "/v1/admin/apps"],
-    ["GET", "/v1/admin/users"], ["GET", "/v1/admin/tokens"]];
+    ["GET", "/v1/admin/users"], ["GET", "/v1/admin/tokens"], ["GET", "/v1/admin/connections"]];
   const key = (item) => item.job_id ?? item.start_date ?? item.subscription_id ?? item.key_id ?? item.app_id ?? item.user_id ?? item.organization_id ?? item.name;
 
   test("pages of every size, one behind the other, are the bare array", async () => {
@@ -86,6 +86,7 @@ describe("creates that are sent again", () => {
     ["/v1/admin/apps", () => ({ organization_id: api.organizationId, name: `made ${++fresh}` }), "app_id", admin(), "branch_secret"],
     ["/v1/admin/users", () => ({ organization_id: api.organizationId, name: `made ${++fresh}` }), "user_id", admin()],
     ["/v1/admin/tokens", () => ({ organization_id: api.organizationId, name: `made ${++fresh}`, permissions: ["export"] }), "key_id", admin(), "access_token"],
+    ["/v1/admin/connections", () => ({ name: `made-${++fresh}`, kind: "s3", access_key_id: "AKID", secret_access_key: "x" }), "name", admin()],
     [`/v2/logs?app_id=${api.appId}`, () => ({ start_date: new Date(start).toISOString(), end_date: new Date(start + HOUR_MS).toISOString(),
       report_type: "eo_click", fields: ["id"],
       limit: ++fresh }), "handle"],
@@ -98,7 +99,7 @@ describe("creates that are sent again", () => {
     assert.deepEqual(described.sort(), creates().map(([path]) => path.split("?")[0]).sort());
   });
 
-  for (let index = 0; index < 6; index++)
+  for (let index = 0; index < 7; index++)
     test(`call ${index}: the same thing, once; another body is a conflict; secrets are shown once`, async () => {
       const [path, make, name, token = api.token, secret] = creates()[index];
       const headers = { "Idempotency-Key": `key ${path}`.slice(0, 128).replaceAll(" ", "-") };
