@@ -424,14 +424,71 @@ struct tls_script {
     char ca_file[64];
 };
 
-static void serve_tls_and_go(void *context, struct scripted_peer *peer)
+static void tls_open(struct tls_script *script, bool is_expired)
+{
+    struct err err = {0};
+    if (is_expired)
+        test_certificate_make_expired(&script->certificate, &script->key);
+    else
+        test_certificate_make(&script->certificate, &script->key);
+    (void)snprintf(script->ca_file, sizeof script->ca_file, "/tmp/http_client_raw_test.%d.pem",
+                   getpid());
+    assert_true(file_replace(script->ca_file, slice_text(script->certificate), &err));
+}
+
+static void tls_clear(struct tls_script *script)
+{
+    (void)unlink(script->ca_file);
+    mem_free(script->certificate);
+    mem_free(script->key);
+}
+
+static void serve_tls(void *context, struct scripted_peer *peer)
 {
     const struct tls_script *script = context;
     struct buf head CLEANUP(buf_clear);
     buf_init(&head, SCRIPTED_BYTES_MAX);
-    if (scripted_start_tls(peer, script->certificate, script->key))
-        (void)scripted_read_until(peer, "\r\n\r\n", &head);
-    scripted_reset(peer);
+    if (!scripted_start_tls(peer, script->certificate, script->key) ||
+        !scripted_read_until(peer, "\r\n\r\n", &head))
+        return;
+    if (slice_starts_with(buf_slice(&head), slice_text("GET ")))
+        (void)scripted_send(peer, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    else
+        scripted_reset(peer);
+}
+
+static void expect_certificate(bool is_expired, const char *host, bool is_good)
+{
+    struct tls_script script;
+    tls_open(&script, is_expired);
+    struct scripted_server server;
+    scripted_open(&server, serve_tls, &script);
+    struct http_client_config config = plain_config;
+    config.ca_file = script.ca_file;
+    struct http_client *client CLEANUP(http_client_close) = NULL;
+    http_client_open(&config, &client);
+    char url[100];
+    (void)snprintf(url, sizeof url, "https://%s:%d/", host, server.port);
+    struct outcome outcome CLEANUP(outcome_clear);
+    send_to(client, url, (struct http_client_call){.method = "GET"}, &outcome);
+    if (!is_good) {
+        expect_error(&outcome, ERR_DENIED);
+        assert_int_equal(strncmp(outcome.err.message, "TLS: ", 5), 0);
+    } else if (!outcome.is_reply) {
+        fail_msg("%s", outcome.err.message);
+    }
+    http_client_close(&client);
+    scripted_close(&server);
+    tls_clear(&script);
+}
+
+static void test_certificates_are_verified(void **state)
+{
+    (void)state;
+    expect_certificate(false, "localhost", true);
+    expect_certificate(false, "127.0.0.1", true);
+    expect_certificate(false, "[::ffff:127.0.0.1]", false); // not a name in it
+    expect_certificate(true, "localhost", false);
 }
 
 // The write that finds it gone must not end the process (SIGPIPE).
@@ -440,13 +497,9 @@ static void test_a_peer_that_goes_during_tls(void **state)
     (void)state;
     assert_ptr_not_equal(signal(SIGPIPE, SIG_DFL), SIG_ERR);
     struct tls_script script;
-    test_certificate_make(&script.certificate, &script.key);
-    (void)snprintf(script.ca_file, sizeof script.ca_file, "/tmp/http_client_raw_test.%d.pem",
-                   getpid());
-    struct err err = {0};
-    assert_true(file_replace(script.ca_file, slice_text(script.certificate), &err));
+    tls_open(&script, false);
     struct scripted_server server;
-    scripted_open(&server, serve_tls_and_go, &script);
+    scripted_open(&server, serve_tls, &script);
     struct http_client_config config = plain_config;
     config.ca_file = script.ca_file;
     struct http_client *client CLEANUP(http_client_close) = NULL;
@@ -465,9 +518,7 @@ static void test_a_peer_that_goes_during_tls(void **state)
     }
     http_client_close(&client);
     scripted_close(&server);
-    (void)unlink(script.ca_file);
-    mem_free(script.certificate);
-    mem_free(script.key);
+    tls_clear(&script);
 }
 
 static void test_connections_are_kept(void **state)
@@ -587,6 +638,7 @@ int main(void)
         cmocka_unit_test(test_a_reply_before_the_end_of_the_body_is_told),
         cmocka_unit_test(test_a_body_of_any_size_is_streamed),
         cmocka_unit_test(test_a_call_is_canceled_within_a_second),
+        cmocka_unit_test(test_certificates_are_verified),
         cmocka_unit_test(test_a_peer_that_goes_during_tls),
         cmocka_unit_test(test_connections_are_kept),
         cmocka_unit_test(test_proxies_of_the_environment_are_not_used),

@@ -36,7 +36,7 @@ static void add_extension(X509 *certificate, int nid, const char *value)
     X509_EXTENSION_free(extension);
 }
 
-void test_certificate_make(char **ret_certificate, char **ret_key)
+static void make(long life_s, char **ret_certificate, char **ret_key)
 {
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = X509_new();
@@ -45,7 +45,7 @@ void test_certificate_make(char **ret_certificate, char **ret_key)
     assert_int_equal(X509_set_version(certificate, X509_VERSION_3), 1);
     assert_int_equal(ASN1_INTEGER_set(X509_get_serialNumber(certificate), 1), 1);
     assert_non_null(X509_gmtime_adj(X509_getm_notBefore(certificate), -ONE_DAY_S));
-    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), ONE_DAY_S));
+    assert_non_null(X509_gmtime_adj(X509_getm_notAfter(certificate), life_s));
     assert_int_equal(X509_set_pubkey(certificate, key), 1);
     X509_NAME *name = X509_get_subject_name(certificate);
     static const unsigned char common_name[] = "localhost";
@@ -64,4 +64,14 @@ void test_certificate_make(char **ret_certificate, char **ret_key)
     *ret_key = take_text(key_bio);
     X509_free(certificate);
     EVP_PKEY_free(key);
+}
+
+void test_certificate_make(char **ret_certificate, char **ret_key)
+{
+    make(ONE_DAY_S, ret_certificate, ret_key);
+}
+
+void test_certificate_make_expired(char **ret_certificate, char **ret_key)
+{
+    make(-60, ret_certificate, ret_key);
 }

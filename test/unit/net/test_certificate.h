@@ -4,3 +4,5 @@
 
 // Heap texts in PEM; free with mem_free.
 void test_certificate_make(char **ret_certificate, char **ret_key);
+// One that was good until a minute ago.
+void test_certificate_make_expired(char **ret_certificate, char **ret_key);
