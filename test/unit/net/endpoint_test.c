@@ -256,29 +256,27 @@ static void test_hosts_that_are_allowed(void **state)
 
 // --- Generated spellings
 
-#define SPELLING_CHARS 100
-
 // A part of an IPv4 address as the system's functions read it.
-static void spell_part(uint32_t value, unsigned way, char ret_text[SPELLING_CHARS])
+static void spell_part(uint32_t value, unsigned way, struct buf *text)
 {
     switch (way) {
     case 0:
-        (void)snprintf(ret_text, SPELLING_CHARS, "%u", value);
+        buf_append_format(text, "%u", value);
         break;
     case 1:
-        (void)snprintf(ret_text, SPELLING_CHARS, "0%o", value);
+        buf_append_format(text, "0%o", value);
         break;
     case 2:
-        (void)snprintf(ret_text, SPELLING_CHARS, "0x%x", value);
+        buf_append_format(text, "0x%x", value);
         break;
     case 3:
-        (void)snprintf(ret_text, SPELLING_CHARS, "0X%X", value);
+        buf_append_format(text, "0X%X", value);
         break;
     case 4:
-        (void)snprintf(ret_text, SPELLING_CHARS, "000%o", value);
+        buf_append_format(text, "000%o", value);
         break;
     case 5:
-        (void)snprintf(ret_text, SPELLING_CHARS, "0x0000%x", value);
+        buf_append_format(text, "0x0000%x", value);
         break;
     default:
         fail_msg("no way %u", way);
@@ -287,20 +285,16 @@ static void spell_part(uint32_t value, unsigned way, char ret_text[SPELLING_CHAR
 
 // In `part_count` parts, of which the last has the rest of the bits; each spelled by a digit of
 // `ways` to base six.
-static void spell_v4(uint32_t address, unsigned part_count, unsigned ways,
-                     char ret_text[SPELLING_CHARS])
+static void spell_v4(uint32_t address, unsigned part_count, unsigned ways, struct buf *text)
 {
-    ret_text[0] = '\0';
+    buf_reset(text);
     for (unsigned i = 0; i < part_count; i++) {
-        const unsigned shift = 24 - 8 * i;
         const bool is_last = i + 1 == part_count;
         const uint32_t value = is_last ? address & (uint32_t)(UINT64_C(0xffffffff) >> (8 * i))
-                                       : address >> shift & 0xff;
-        char part[SPELLING_CHARS];
-        spell_part(value, ways % 6, part);
+                                       : address >> (24 - 8 * i) & 0xff;
+        buf_append_text(text, i == 0 ? "" : ".");
+        spell_part(value, ways % 6, text);
         ways /= 6;
-        const size_t used = strlen(ret_text);
-        (void)snprintf(ret_text + used, SPELLING_CHARS - used, "%s%s", i == 0 ? "" : ".", part);
     }
 }
 
@@ -313,18 +307,19 @@ static void test_generated_spellings_of_ipv4(void **state)
                                             "239.1.2.3",   "168.63.129.16"};
     static const unsigned way_counts[] = {6, 36, 216, 1296};
     struct address_guard *guard CLEANUP(address_guard_free) = open_guard(NULL, 0);
+    struct buf host CLEANUP(buf_clear);
+    buf_init(&host, 100);
     int count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(addresses); i++) {
         struct in_addr address;
         assert_int_equal(inet_pton(AF_INET, addresses[i], &address), 1);
         for (unsigned parts = 1; parts <= 4; parts++) {
             for (unsigned ways = 0; ways < way_counts[parts - 1]; ways += parts < 4 ? 1 : 7) {
-                char host[SPELLING_CHARS];
-                spell_v4(ntohl(address.s_addr), parts, ways, host);
+                spell_v4(ntohl(address.s_addr), parts, ways, &host);
                 struct in_addr read;
-                assert_int_equal(inet_aton(host, &read), 1); // it is one to the system
+                assert_int_equal(inet_aton(buf_text(&host), &read), 1); // it is one to the system
                 assert_int_equal(read.s_addr, address.s_addr);
-                expect_host(host, guard, NOT_ALLOWED);
+                expect_host(buf_text(&host), guard, NOT_ALLOWED);
                 count++;
             }
         }
@@ -332,39 +327,47 @@ static void test_generated_spellings_of_ipv4(void **state)
     assert_in_range(count, 4000, 10000);
 }
 
+static void spell_group(unsigned value, unsigned way, struct buf *text)
+{
+    switch (way) {
+    case 0:
+        buf_append_format(text, "%x", value);
+        break;
+    case 1:
+        buf_append_format(text, "%04x", value);
+        break;
+    case 2:
+        buf_append_format(text, "%X", value);
+        break;
+    case 3:
+        buf_append_format(text, "%04X", value);
+        break;
+    default:
+        fail_msg("no way %u", way);
+    }
+}
+
 // The groups with or without leading zeros and in both cases of letters, whole or with "::" for any
 // run of zeros, with or without the last four bytes as IPv4.
-static void spell_v6(const uint8_t bytes[16], unsigned way, char ret_text[SPELLING_CHARS])
+static void spell_v6(const uint8_t bytes[16], unsigned way, struct buf *text)
 {
     const bool is_mixed = (way & 4) != 0;
     const int group_count = is_mixed ? 6 : 8;
     const int skip_from = (int)(way >> 3) % 8 - 1; // the first group of a run; -1: none
-    size_t used = 0;
-    ret_text[0] = '\0';
+    buf_reset(text);
     for (int i = 0; i < group_count; i++) {
         const unsigned value = (unsigned)bytes[2 * i] << 8 | bytes[2 * i + 1];
         if (i == skip_from && value == 0) {
             while (i + 1 < group_count && bytes[2 * i + 2] == 0 && bytes[2 * i + 3] == 0)
                 i++;
-            used += (size_t)snprintf(ret_text + used, SPELLING_CHARS - used, "%s",
-                                     used == 0 ? "::" : ":"); // one ends the group before
+            buf_append_text(text, text->size_bytes == 0 ? "::" : ":"); // one ends the group before
             continue;
         }
-        char group[8];
-        if ((way & 3) == 0)
-            (void)snprintf(group, sizeof group, "%x", value);
-        else if ((way & 3) == 1)
-            (void)snprintf(group, sizeof group, "%04x", value);
-        else if ((way & 3) == 2)
-            (void)snprintf(group, sizeof group, "%X", value);
-        else
-            (void)snprintf(group, sizeof group, "%04X", value);
-        used += (size_t)snprintf(ret_text + used, SPELLING_CHARS - used, "%s%s", group,
-                                 i + 1 == 8 ? "" : ":");
+        spell_group(value, way & 3, text);
+        buf_append_text(text, i + 1 == 8 ? "" : ":");
     }
     if (is_mixed)
-        (void)snprintf(ret_text + used, SPELLING_CHARS - used, "%u.%u.%u.%u", bytes[12], bytes[13],
-                       bytes[14], bytes[15]);
+        buf_append_format(text, "%u.%u.%u.%u", bytes[12], bytes[13], bytes[14], bytes[15]);
 }
 
 static void test_generated_spellings_of_ipv6(void **state)
@@ -395,19 +398,23 @@ static void test_generated_spellings_of_ipv6(void **state)
                                             "3fff::1"};
     static const char *const zones[] = {"", "%25eth0", "%1"};
     struct address_guard *guard CLEANUP(address_guard_free) = open_guard(NULL, 0);
+    struct buf text CLEANUP(buf_clear);
+    struct buf host CLEANUP(buf_clear);
+    buf_init(&text, 100);
+    buf_init(&host, 100);
     int count = 0;
     for (size_t i = 0; i < ARRAY_COUNT(addresses) * ARRAY_COUNT(zones); i++) {
         uint8_t bytes[16];
         assert_int_equal(inet_pton(AF_INET6, addresses[i / ARRAY_COUNT(zones)], bytes), 1);
         for (unsigned way = 0; way < 64; way++) {
-            char text[SPELLING_CHARS];
             uint8_t read[16];
-            spell_v6(bytes, way, text);
-            if (inet_pton(AF_INET6, text, read) != 1 || memcmp(read, bytes, sizeof read) != 0)
-                fail_msg("%s is spelled %s", addresses[i / ARRAY_COUNT(zones)], text);
-            char host[SPELLING_CHARS + 20];
-            (void)snprintf(host, sizeof host, "[%s%s]", text, zones[i % ARRAY_COUNT(zones)]);
-            expect_host(host, guard, NOT_ALLOWED);
+            spell_v6(bytes, way, &text);
+            if (inet_pton(AF_INET6, buf_text(&text), read) != 1 ||
+                memcmp(read, bytes, sizeof read) != 0)
+                fail_msg("%s is spelled %s", addresses[i / ARRAY_COUNT(zones)], buf_text(&text));
+            buf_reset(&host);
+            buf_append_format(&host, "[%s%s]", buf_text(&text), zones[i % ARRAY_COUNT(zones)]);
+            expect_host(buf_text(&host), guard, NOT_ALLOWED);
             count++;
         }
     }
