@@ -34,7 +34,8 @@ static bool store_pass(int fd, uint64_t size_bytes, const struct store_hooks *ho
                        struct sink *sink, uint8_t ret_sha256[SHA256_BYTES], struct err *err)
 {
     struct sha256 *hash CLEANUP(sha256_free) = sha256_new();
-    void *piece CLEANUP(mem_free_at) = mem_alloc(STORE_PIECE_BYTES);
+    void *piece CLEANUP(mem_free_at) =
+        mem_alloc(size_bytes < STORE_PIECE_BYTES ? (size_t)size_bytes : STORE_PIECE_BYTES);
     for (uint64_t done_bytes = 0; done_bytes < size_bytes;) {
         const uint64_t left_bytes = size_bytes - done_bytes;
         const size_t piece_bytes = left_bytes < STORE_PIECE_BYTES ? (size_t)left_bytes

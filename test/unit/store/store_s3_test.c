@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: Apache-2.0
+// What S3 has beyond the suite of all stores: credentials, clocks, regions, permissions, uploads,
+// and how many requests and how much memory a put takes.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/mem.h"
+#include "store_fixture.h"
+
+#if defined(__SANITIZE_ADDRESS__) // which keeps what was freed
+#define LARGE_FILE_BYTES   ((uint64_t)64 * 1024 * 1024)
+#define LARGE_MEMORY_BYTES ((uint64_t)512 * 1024 * 1024)
+#else
+#define LARGE_FILE_BYTES   ((uint64_t)2 * 1024 * 1024 * 1024)
+#define LARGE_MEMORY_BYTES ((uint64_t)16 * 1024 * 1024)
+#endif
+
+struct fixture {
+    struct s3_server server;
+    struct test_credentials credentials;
+    struct store_s3_config config;
+    char endpoint[64];
+    struct store *store;
+    struct err err;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = mem_alloc(sizeof *fixture);
+    s3_server_open(&fixture->server);
+    fixture->credentials = test_s3_credentials();
+    fixture->config = test_s3_config(&fixture->server, fixture->endpoint, &fixture->credentials);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    store_close(&fixture->store);
+    s3_server_close(&fixture->server);
+    mem_free(fixture);
+    return 0;
+}
+
+static void open_store(struct fixture *fixture)
+{
+    store_close(&fixture->store);
+    if (!store_s3_open(&fixture->config, &fixture->store, &fixture->err))
+        fail_msg("%s", fixture->err.message);
+}
+
+static bool put(struct fixture *fixture, const char *key, size_t size_bytes)
+{
+    struct test_file file;
+    enum store_put_outcome outcome;
+    test_file_open(&file, key, size_bytes, 1);
+    if (fixture->store == NULL)
+        open_store(fixture);
+    const bool is_done = store_put_file(fixture->store, &file.spec, NULL, &outcome, &fixture->err);
+    test_file_close(&file);
+    return is_done;
+}
+
+static void expect_put(struct fixture *fixture, const char *key, size_t size_bytes)
+{
+    if (!put(fixture, key, size_bytes))
+        fail_msg("%s\n%s", fixture->err.message, buf_text(&fixture->server.log));
+}
+
+// In few requests, with words for the owner of the bucket and no secrets.
+static void expect_refusal(struct fixture *fixture, size_t size_bytes, enum err_kind kind,
+                           const char *words)
+{
+    s3_server_reset(&fixture->server);
+    assert_false(put(fixture, "a/b", size_bytes));
+    if (fixture->err.kind != kind || strstr(fixture->err.message, words) == NULL)
+        fail_msg("%s", fixture->err.message);
+    assert_null(strstr(fixture->err.message, S3_SERVER_SECRET));
+    assert_null(strstr(fixture->err.message, S3_SERVER_TOKEN));
+    assert_in_range(s3_server_requests(&fixture->server), 1, 6);
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 0);
+}
+
+static struct secret secret_of(char *text)
+{
+    return (struct secret){.hidden = text, .hidden_bytes = strlen(text)};
+}
+
+static void test_credentials_that_expired_are_refreshed_once(void **state)
+{
+    struct fixture *fixture = *state;
+    static char old[] = "old";
+    static char token[] = S3_SERVER_TOKEN;
+    fixture->server.token = S3_SERVER_TOKEN;
+    fixture->credentials.credentials.session_token = secret_of(old);
+    expect_refusal(fixture, 700, ERR_DENIED, "expired");
+    assert_int_equal(fixture->credentials.refresh_count, 1);
+    expect_refusal(fixture, 2000, ERR_DENIED, "expired");
+    fixture->credentials.refreshed = fixture->credentials.credentials;
+    fixture->credentials.refreshed.session_token = secret_of(token);
+    fixture->credentials.refresh_count = 0;
+    open_store(fixture); // else it waits for a minute
+    expect_put(fixture, "a/b", 700);
+    assert_int_equal(fixture->credentials.refresh_count, 1);
+    expect_put(fixture, "a/c", 2000);
+    assert_int_equal(fixture->credentials.refresh_count, 1);
+}
+
+static void test_keys_that_are_not_right(void **state)
+{
+    struct fixture *fixture = *state;
+    static char other[] = "another";
+    const struct s3_credentials right = fixture->credentials.credentials;
+    fixture->credentials.credentials.secret_key = secret_of(other);
+    expect_refusal(fixture, 700, ERR_DENIED, "secret key is not that of the access key");
+    expect_refusal(fixture, 2000, ERR_DENIED, "secret key is not that of the access key");
+    assert_true(fixture->server.unsigned_count > 0);
+    fixture->credentials.credentials = right;
+    fixture->credentials.credentials.key_id = "UNKNOWN";
+    expect_refusal(fixture, 700, ERR_DENIED, "access key is not known");
+    expect_refusal(fixture, 2000, ERR_DENIED, "access key is not known");
+    // Keys may be exchanged while the program runs.
+    fixture->credentials.refreshed = right;
+    open_store(fixture);
+    expect_put(fixture, "a/b", 700);
+}
+
+static void test_buckets_that_are_not_there_or_not_ours(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server.denies_write = true;
+    expect_refusal(fixture, 700, ERR_DENIED, "s3:PutObject on test-bucket/a/b");
+    expect_refusal(fixture, 2000, ERR_DENIED, "s3:PutObject on test-bucket/a/b");
+    fixture->server.denies_read = true;
+    expect_refusal(fixture, 700, ERR_DENIED, "s3:PutObject on test-bucket/a/b");
+    fixture->config.s3.bucket = "other-bucket";
+    open_store(fixture);
+    expect_refusal(fixture, 700, ERR_NOT_FOUND, "no such bucket");
+    expect_refusal(fixture, 2000, ERR_NOT_FOUND, "no such bucket");
+}
+
+static void test_a_clock_that_is_off_is_set_once(void **state)
+{
+    struct fixture *fixture = *state;
+    static const int64_t offsets_ms[] = {7200000, -7200000};
+    for (size_t i = 0; i < ARRAY_COUNT(offsets_ms); i++) {
+        s3_server_reset(&fixture->server);
+        fixture->server.clock_offset_ms = offsets_ms[i];
+        open_store(fixture);
+        expect_put(fixture, "a/b", 700);
+        assert_int_equal(s3_server_requests(&fixture->server), 3); // HEAD twice, PUT
+        expect_put(fixture, "a/c", 700);
+        assert_int_equal(s3_server_requests(&fixture->server), 5);
+        expect_put(fixture, "a/d", 2000);
+    }
+}
+
+static void test_another_region_is_found_once(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server.region = "eu-other-2";
+    expect_put(fixture, "a/b", 700);
+    assert_int_equal(s3_server_requests(&fixture->server), 3);
+    expect_put(fixture, "a/c", 2000);
+    assert_int_equal(fixture->server.unsigned_count, 0);
+    fixture->server.region = "not a region";
+    expect_refusal(fixture, 700, ERR_INVALID, "region");
+}
+
+static void test_redirects_are_not_followed(void **state)
+{
+    struct fixture *fixture = *state;
+    open_store(fixture);
+    static const enum s3_fault faults[] = {S3_FAULT_301, S3_FAULT_307};
+    for (size_t i = 0; i < ARRAY_COUNT(faults); i++) {
+        s3_server_fail(&fixture->server, faults[i], 1, INT32_MAX);
+        assert_false(put(fixture, "a/b", 700));
+        assert_int_equal(fixture->err.kind, ERR_INVALID);
+        assert_non_null(strstr(fixture->err.message, "in another region or place"));
+    }
+}
+
+static void test_buckets_in_front_of_the_host(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server.bucket_host = S3_SERVER_BUCKET ".localhost:";
+    (void)snprintf(fixture->endpoint, sizeof fixture->endpoint, "http://localhost:%d",
+                   fixture->server.base.port);
+    fixture->config.s3.is_path_style = false;
+    expect_put(fixture, "a/b", 700);
+    expect_put(fixture, "a/c", 2000);
+    struct buf bytes CLEANUP(buf_clear);
+    buf_init(&bytes, 10000);
+    assert_true(s3_server_get(&fixture->server, "a/c", &bytes));
+    assert_int_equal(bytes.size_bytes, 2000);
+}
+
+static void test_endpoints_of_another_form(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char *const endpoints[] = {"",           "localhost",  "ftp://a",   "https://",
+                                            "https://a/", "http://a?b", "http://u@a"};
+    for (size_t i = 0; i < ARRAY_COUNT(endpoints); i++) {
+        fixture->config.s3.endpoint = endpoints[i];
+        assert_false(store_s3_open(&fixture->config, &fixture->store, &fixture->err));
+        assert_int_equal(fixture->err.kind, ERR_INVALID);
+    }
+}
+
+static void test_a_probe_names_what_is_missing(void **state)
+{
+    struct fixture *fixture = *state;
+    open_store(fixture);
+    struct store_probe probe = {0};
+    fixture->server.denies_write = true;
+    assert_false(store_probe(fixture->store, "exports/probe", &probe, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_DENIED);
+    assert_non_null(strstr(fixture->err.message, "s3:PutObject on test-bucket/exports/probe"));
+    assert_non_null(
+        strstr(fixture->err.message, "\"Resource\": \"arn:aws:s3:::test-bucket/exports/*\"}"));
+    fixture->server.denies_write = false;
+    fixture->server.denies_read = true;
+    assert_true(store_probe(fixture->store, "exports/probe", &probe, &fixture->err));
+    assert_false(probe.is_readable);
+    assert_true(probe.is_deletable);
+    assert_int_equal(s3_server_object_count(&fixture->server), 0);
+    fixture->server.denies_read = false;
+    fixture->server.denies_delete = true;
+    assert_true(store_probe(fixture->store, "exports/probe", &probe, &fixture->err));
+    assert_true(probe.is_readable);
+    assert_false(probe.is_deletable);
+    assert_int_equal(s3_server_object_count(&fixture->server), 1);
+    s3_server_fail(&fixture->server, S3_FAULT_FLIPPED, 1, 1);
+    assert_false(store_probe(fixture->store, "exports/probe", &probe, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_CORRUPT);
+}
+
+// Without permission to read, nothing is compared: the first put is good, the second says why not.
+static void test_a_bucket_that_may_not_be_read(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t sizes[] = {700, 2000};
+    for (int is_goog = 0; is_goog <= 1; is_goog++) {
+        fixture->server.is_goog = is_goog == 1;
+        fixture->config.s3.provider = is_goog == 1 ? S3_PROVIDER_GCS_XML : S3_PROVIDER_S3;
+        fixture->server.denies_read = true;
+        open_store(fixture);
+        for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+            s3_server_reset(&fixture->server);
+            expect_put(fixture, "a/b", sizes[i]);
+            if (is_goog == 1 && i == 1)
+                continue; // completes whatever is there
+            assert_false(put(fixture, "a/b", sizes[i]));
+            assert_int_equal(fixture->err.kind, ERR_DENIED);
+            assert_non_null(strstr(fixture->err.message, "s3:GetObject"));
+            assert_int_equal(s3_server_open_uploads(&fixture->server), 0);
+        }
+    }
+}
+
+static void test_what_a_put_costs(void **state)
+{
+    struct fixture *fixture = *state;
+    expect_put(fixture, "a/b", 700);
+    assert_int_equal(s3_server_requests(&fixture->server), 2); // HEAD, PUT
+    expect_put(fixture, "a/b", 700);
+    assert_int_equal(s3_server_requests(&fixture->server), 3); // HEAD
+    s3_server_reset(&fixture->server);
+    expect_put(fixture, "a/c", 1001);
+    assert_int_equal(s3_server_requests(&fixture->server), 9); // 4 parts and 5
+    expect_put(fixture, "a/c", 1001);
+    assert_int_equal(s3_server_requests(&fixture->server), 10);
+    s3_server_reset(&fixture->server);
+    fixture->server.is_goog = true;
+    fixture->config.s3.provider = S3_PROVIDER_GCS_XML;
+    open_store(fixture);
+    expect_put(fixture, "a/b", 700);
+    assert_int_equal(s3_server_requests(&fixture->server), 1);
+}
+
+static void test_a_store_that_is_always_busy_is_given_up(void **state)
+{
+    struct fixture *fixture = *state;
+    s3_server_fail(&fixture->server, S3_FAULT_503_SLOW_DOWN, 1, INT32_MAX);
+    assert_false(put(fixture, "a/b", 700));
+    assert_int_equal(fixture->err.kind, ERR_UNAVAILABLE);
+    assert_non_null(strstr(fixture->err.message, "after 4 tries: read object: 503"));
+    assert_int_equal(s3_server_requests(&fixture->server), TEST_S3_ATTEMPTS);
+}
+
+static bool count_begun(void *context, const char *key, const char *upload_id, struct err *err)
+{
+    (void)key;
+    (void)upload_id;
+    (void)err;
+    (*(int *)context)++;
+    return true;
+}
+
+static void test_an_upload_that_is_gone_is_begun_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    struct test_file file;
+    test_file_open(&file, "a/b", 1001, 1);
+    open_store(fixture);
+    for (int request = 3; request <= 8; request++) {
+        if (request == 7)
+            continue; // a look
+        s3_server_reset(&fixture->server);
+        s3_server_fail(&fixture->server, S3_FAULT_404_NO_UPLOAD, request, request);
+        int begun_count = 0;
+        const struct store_hooks hooks = {.upload_begun = count_begun, .context = &begun_count};
+        enum store_put_outcome outcome;
+        if (!store_put_file(fixture->store, &file.spec, &hooks, &outcome, &fixture->err))
+            fail_msg("%s", fixture->err.message);
+        assert_int_equal(begun_count, 2);
+        assert_int_equal(s3_server_open_uploads(&fixture->server), 0);
+    }
+    test_file_close(&file);
+}
+
+// As after a crash of the store, which forgot some of the bytes, and of us, who could not tell.
+static void test_a_broken_object_of_ours_gives_way(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t sizes[] = {700, 2000};
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        fixture->server.denies_delete = true;
+        s3_server_reset(&fixture->server);
+        if (sizes[i] == 700) {
+            s3_server_fail(&fixture->server, S3_FAULT_SHORT, 1, INT32_MAX);
+            assert_false(put(fixture, "a/b", 700));
+            assert_int_equal(fixture->err.kind, ERR_CORRUPT);
+        } else {
+            expect_put(fixture, "a/b", 2000);
+            fixture->server.objects->size_bytes--;
+            fixture->server.objects->bytes.size_bytes--;
+        }
+        s3_server_fail(&fixture->server, S3_FAULT_NONE, 1, 1);
+        assert_int_equal(s3_server_object_count(&fixture->server), 1);
+        assert_false(put(fixture, "a/b", sizes[i]));
+        fixture->server.denies_delete = false;
+        expect_put(fixture, "a/b", sizes[i]);
+        struct buf bytes CLEANUP(buf_clear);
+        buf_init(&bytes, 10000);
+        assert_true(s3_server_get(&fixture->server, "a/b", &bytes));
+        assert_int_equal(bytes.size_bytes, sizes[i]);
+    }
+}
+
+static bool note(void *context, const char *key, const char *upload_id, struct err *err)
+{
+    (void)context;
+    (void)key;
+    (void)upload_id;
+    (void)err;
+    return true;
+}
+
+static void test_the_sweep_ends_uploads_that_were_left(void **state)
+{
+    struct fixture *fixture = *state;
+    struct test_file file;
+    test_file_open(&file, "a/b", 1001, 1);
+    open_store(fixture);
+    const struct store_hooks hooks = {.upload_begun = note};
+    // Parts and the abort fail for good.
+    s3_server_fail(&fixture->server, S3_FAULT_403, 3, INT32_MAX);
+    enum store_put_outcome outcome;
+    assert_false(store_put_file(fixture->store, &file.spec, &hooks, &outcome, &fixture->err));
+    s3_server_fail(&fixture->server, S3_FAULT_NONE, 1, 1);
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 1);
+    assert_true(store_sweep(fixture->store, 3600000, NULL, NULL, &fixture->err));
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 1);
+    s3_server_age(&fixture->server, 7200000);
+    assert_true(store_sweep(fixture->store, 3600000, NULL, NULL, &fixture->err));
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 0);
+    test_file_close(&file);
+}
+
+static void test_what_is_only_for_stores_of_this_machine(void **state)
+{
+    struct fixture *fixture = *state;
+    open_store(fixture);
+    struct sink *sink = NULL;
+    int fd = -1;
+    uint64_t size_bytes = 0;
+    assert_false(store_put_begin(fixture->store, "a", &sink, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_INVALID);
+    assert_false(store_open_object(fixture->store, "a", &fd, &size_bytes, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_INVALID);
+}
+
+static uint64_t peak_bytes(void)
+{
+    struct rusage usage;
+    assert_int_equal(getrusage(RUSAGE_SELF, &usage), 0);
+    return (uint64_t)usage.ru_maxrss * 1024;
+}
+
+static void test_memory_does_not_grow_with_the_file(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server.keeps_bytes = false;
+    fixture->config.single_put_bytes_max = 0;
+    fixture->config.part_bytes_min = 0;
+    fixture->config.s3.http.total_timeout_ms = 60000;
+    fixture->config.s3.http.stall_timeout_ms = 60000;
+    open_store(fixture);
+    char path[] = "/tmp/milkrun-large-XXXXXX";
+    struct store_file_spec spec = {.key = "large",
+                                   .fd = mkstemp(path), // a hole, which takes no room
+                                   .size_bytes = LARGE_FILE_BYTES,
+                                   .content_type = "text/csv"};
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(ftruncate(spec.fd, (off_t)spec.size_bytes), 0);
+    struct sha256 *hash CLEANUP(sha256_free) = sha256_new();
+    static const char zeros[1024 * 1024];
+    for (uint64_t done = 0; done < spec.size_bytes; done += sizeof zeros)
+        sha256_update(hash, slice_of(zeros, sizeof zeros));
+    sha256_finish(hash, spec.sha256);
+    const uint64_t before = peak_bytes();
+    enum store_put_outcome outcome;
+    if (!store_put_file(fixture->store, &spec, NULL, &outcome, &fixture->err))
+        fail_msg("%s", fixture->err.message);
+    assert_in_range(peak_bytes() - before, 0, LARGE_MEMORY_BYTES);
+    assert_int_equal(s3_server_requests(&fixture->server),
+                     LARGE_FILE_BYTES / (8 * 1024 * 1024) + 5);
+    assert_int_equal(fixture->server.objects->size_bytes, spec.size_bytes);
+    assert_int_equal(close(spec.fd), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_credentials_that_expired_are_refreshed_once, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_keys_that_are_not_right, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_buckets_that_are_not_there_or_not_ours, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_clock_that_is_off_is_set_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_another_region_is_found_once, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_redirects_are_not_followed, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_buckets_in_front_of_the_host, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_endpoints_of_another_form, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_probe_names_what_is_missing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_bucket_that_may_not_be_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_what_a_put_costs, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_store_that_is_always_busy_is_given_up, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_an_upload_that_is_gone_is_begun_anew, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_a_broken_object_of_ours_gives_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_the_sweep_ends_uploads_that_were_left, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_what_is_only_for_stores_of_this_machine, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_memory_does_not_grow_with_the_file, set_up, tear_down),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
