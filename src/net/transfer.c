@@ -2,6 +2,7 @@
 #include "net/transfer.h"
 
 #include <curl/curl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -333,10 +334,26 @@ static void transfer_fill_report(CURLcode code, const struct transfer_exchange *
     };
 }
 
+// What came over the connection of the last call since then is an answer that nobody asked for: it
+// would be taken for that to the next call. (A connection that has ended is readable, too.)
+static void transfer_drop_what_speaks_unasked(struct transfer *transfer)
+{
+    curl_socket_t socket = CURL_SOCKET_BAD;
+    (void)curl_easy_getinfo(transfer->curl, CURLINFO_ACTIVESOCKET, &socket);
+    struct pollfd look = {.fd = socket, .events = POLLIN};
+    if (socket == CURL_SOCKET_BAD || poll(&look, 1, 0) <= 0)
+        return;
+    curl_easy_cleanup(transfer->curl); // the library closes single connections in no other way
+    transfer->curl = curl_easy_init();
+    ASSERT(transfer->curl != NULL); // only without memory
+}
+
 bool transfer_run(struct transfer *transfer, const struct transfer_call *call,
                   struct transfer_report *report, struct err *err)
 {
     ASSERT(call->read != NULL || call->body_bytes == 0);
+    if (call->mail == NULL)
+        transfer_drop_what_speaks_unasked(transfer);
     CURL *curl = transfer->curl;
     struct curl_slist *list CLEANUP(transfer_free_list) = NULL;
     struct transfer_exchange exchange = {.config = &transfer->config, .call = call, .curl = curl};

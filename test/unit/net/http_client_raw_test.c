@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -541,6 +542,29 @@ static void test_connections_are_kept(void **state)
     script_clear(&script);
 }
 
+// One that came with the answer before it, or after it, is not taken for the next one.
+static void test_answers_that_nobody_asked_for_are_not_read(void **state)
+{
+    (void)state;
+    static const char first[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab";
+    struct script script = {.reply = first, .more = slice_text(first)};
+    script_open(&script);
+    struct http_client *client CLEANUP(http_client_close) = NULL;
+    http_client_open(&plain_config, &client);
+    char url[200];
+    (void)snprintf(url, sizeof url, "http://127.0.0.1:%d/", script.server.port);
+    for (int i = 0; i < 20; i++) {
+        struct outcome outcome CLEANUP(outcome_clear);
+        send_to(client, url, (struct http_client_call){.method = "GET"}, &outcome);
+        assert_true(outcome.is_reply);
+        (void)poll(NULL, 0, 5); // so that the second one is there
+    }
+    http_client_close(&client);
+    scripted_close(&script.server);
+    assert_int_equal(atomic_load(&script.server.connection_count), 20);
+    script_clear(&script);
+}
+
 static void test_proxies_of_the_environment_are_not_used(void **state)
 {
     (void)state;
@@ -641,6 +665,7 @@ int main(void)
         cmocka_unit_test(test_certificates_are_verified),
         cmocka_unit_test(test_a_peer_that_goes_during_tls),
         cmocka_unit_test(test_connections_are_kept),
+        cmocka_unit_test(test_answers_that_nobody_asked_for_are_not_read),
         cmocka_unit_test(test_proxies_of_the_environment_are_not_used),
         cmocka_unit_test(test_the_proxy_of_the_configuration_is_used),
         cmocka_unit_test(test_the_address_that_is_connected_to_is_judged),
