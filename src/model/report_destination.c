@@ -135,8 +135,10 @@ static bool report_take_recipients(const struct json_node *destination, struct a
     const char **addresses = arena_alloc_array(arena, count, sizeof *addresses);
     size_t address_count = 0;
     for (size_t i = 0; i < count; i++) {
-        struct slice address;
-        TRY(report_take_text(json_node_at(recipients, i), &address, err));
+        const struct json_node *node = json_node_at(recipients, i);
+        const struct slice address = json_node_text(node);
+        if (json_node_kind(node) != JSON_KIND_TEXT)
+            return err_set(err, ERR_INVALID, "Invalid type: string expected");
         if (!report_mail_is_valid(address))
             return err_set(err, ERR_INVALID, "Invalid e-mail address");
         if (!report_is_repeated(recipients, i))

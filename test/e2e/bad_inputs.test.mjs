@@ -23,7 +23,8 @@ let world;
 let tokens;
 
 before(async () => {
-  server = await Server.start({ args: { "api-ingest-body-bytes": 4 * 1024 * 1024, "api-subscription-limit": 0, "schedule-late-gap-ms": 86_400_000 } });
+  server = await Server.start({ args: { "api-ingest-body-bytes": 4 * 1024 * 1024, "api-subscription-limit": 0, "schedule-late-gap-ms": 86_400_000 },
+    env: { MILKRUN_DESTINATIONS_CUSTOMER_ENDPOINTS: "true" } });
   api = new Api(server);
   theirs = await makeTenant(server, "zz-their-organization");
   await makeWorld();
@@ -47,6 +48,11 @@ async function makeWorld() {
     await makeExport(theirs, "zz_their_topic")];
   const gone = await api.subscribe({ report_type: "eo_install", report_fields: ["id"] });
   await api.deactivate(gone);
+  const connect = (name, client, more = {}) => api.admin("POST", "/v1/admin/connections",
+    { name, kind: "s3", organization_id: client.organizationId, access_key_id: "AKID", secret_access_key: "zz-store-secret", ...more });
+  await connect("store", api);
+  await connect("store-with-endpoint", api, { endpoint: "http://127.0.0.1:1" });
+  await connect("zz-their-store", theirs);
   const app2 = (await api.admin("POST", "/v1/admin/apps", { organization_id: api.organizationId, name: "second" })).app_id;
   const organizationId = api.organizationId;
   const minted = async (permissions, appId) => makeToken(server, { organizationId, permissions, appId });
@@ -63,7 +69,7 @@ async function makeWorld() {
     theirToken: theirs.token, theirKeyId: theirs.keyId, theirBranchKey: theirs.app.branch_key, theirBranchSecret: theirs.app.branch_secret,
     noApp: "123456789012345678", noOrg: "123456789012345679", noSid: randomUUID(), noJob: randomUUID(), keyId: exporting.keyId,
     token: api.token, ...misspelt(own), ...moments(), branchKey: server.account.branch_key, branchSecret: server.account.branch_secret,
-    base: server.base, port: new URL(server.base).port, revokedUrl };
+    store: "store", storeWithEndpoint: "store-with-endpoint", base: server.base, port: new URL(server.base).port, revokedUrl };
   Object.assign(world, await signedUrl(own, foreign), await handles());
 }
 
@@ -115,7 +121,7 @@ async function snapshot() {
   const list = (client) => client.call("GET", `/scheduled-exports/logs/subscriptions?organization_id=${client.organizationId}`);
   const held = await Promise.all([list(api), list(theirs), oldJobs(api, world.sid),
     oldJobs(theirs, world.theirSid), api.call("GET", "/v1/topics"), theirs.call("GET", "/v1/topics"), admin("organizations"), admin("apps"),
-    admin("tokens").then((all) => all.map(stable)), admin("users")]);
+    admin("tokens").then((all) => all.map(stable)), admin("users"), admin("connections")]);
   return JSON.stringify(held);
 }
 
@@ -182,7 +188,7 @@ async function runInput(input) {
   const request = makeRequest(input, world);
   const label = `${line.id} ${JSON.stringify(value)?.slice(0, 90) ?? ""} ${request.method} ${request.path.slice(0, 160)}`;
   const reply = await send(request);
-  if (reply.status === 200 && line.call === "subscribe") await api.deactivate(reply.json.subscription_id);
+  if (reply.status === 200 && ["subscribe", "cloud", "mail"].includes(line.call)) await api.deactivate(reply.json.subscription_id);
   checkReply(line, reply, value, label);
   checkLeaks(line, request, reply, label);
   if (line.twin) {
@@ -390,7 +396,8 @@ describe("what one request cannot show", () => {
 });
 
 test("the log has whole lines, no control bytes, and no secret", async () => {
-  const secrets = Object.values(tokens).filter(Boolean).concat(world.theirToken, world.branchSecret, world.theirBranchSecret, world.signature);
+  const secrets = Object.values(tokens).filter(Boolean).concat(world.theirToken, world.branchSecret, world.theirBranchSecret, world.signature,
+    "zz-store-secret", "zz-made-secret");
   for (const secret of secrets) assert.ok(!server.log.includes(secret), `the log shows ${secret.slice(0, 12)}...`);
   for (const line of server.log.split("\n").slice(0, -1)) assert.match(line, /^time=\S+ level=\w+ [\x20-\x7e\x80-\uffff]*$/);
 });

@@ -29,6 +29,10 @@ export const calls = {
   externalId: plain("GET", `${logs}/subscription/externalId`),
   subscribe: json("POST", `${logs}/subscribe`, { report: { cadence: "hourly", response_format: "csv", report_type: "eo_click", report_fields: ["id", "name"],
     filter: ["eq", "name", "case {n}"] }, destination: { subscription_type: "branch" } }),
+  cloud: json("POST", `${logs}/subscribe`, { report: { report_type: "eo_click", report_fields: ["id", "name"], filter: ["eq", "name", "case {n}"] },
+    destination: { subscription_type: "cloud", cloud: "s3", bucket: "my-bucket", prefix: "p", resource_access_id: "{store}" } }),
+  mail: json("POST", `${logs}/subscribe`, { report: { report_type: "eo_click", report_fields: ["id", "name"], filter: ["eq", "name", "case {n}"] },
+    destination: { subscription_type: "email", recipient_emails: ["a@example.org"] } }),
   ingest: { method: "POST", path: "/v1/events/bad_{n}", query: "?app_id={app}", text: "{good}\n", headers: { "Content-Type": "application/x-ndjson" } },
   backfill: { ...json("POST", "/v1/subscriptions/{sid}/backfill", { start_date: "2024-02-01T07:00:00Z", end_date: "2024-02-01T08:00:00Z" }), query: "" },
   windows: plain("GET", "/v1/subscriptions/{sid}/windows", ""),
@@ -64,6 +68,9 @@ export const calls = {
   tokenList: plain("GET", "/v1/admin/tokens", "", "admin"),
   tokenCreate: { ...json("POST", "/v1/admin/tokens", { organization_id: "{org}", name: "made {n}", permissions: ["export"] }, "admin"), query: "" },
   tokenRevoke: plain("DELETE", "/v1/admin/tokens/{keyId}", "", "admin"),
+  connectionCreate: { ...json("POST", "/v1/admin/connections", { name: "made-{n}", kind: "s3", access_key_id: "AKID", secret_access_key: "zz-made-secret" },
+    "admin"), query: "" },
+  connectionPatch: { ...json("PATCH", "/v1/admin/connections/{store}", {}, "admin"), query: "" },
   download: { method: "GET", path: "{url}", query: "", as: "none" },
 };
 

@@ -272,6 +272,7 @@ static void mail_addresses_are_checked(void **state)
         "\"\xc3\xa9@b.com\"",
         "\"a@b.com,c@d.com\"",
         "\"a@b.com \"",
+        "\"\"",
     };
     for (size_t i = 0; i < ARRAY_COUNT(bad); i++)
         assert_refused(*state, with_mail(*state, bad[i]), "Invalid e-mail address");
