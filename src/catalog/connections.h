@@ -2,6 +2,7 @@
 // Connections: stores that the operator has access to, and lends to customers under a name. A
 // subscription names one instead of a role or an account. What must not be seen is sealed
 // (base/cipher.h) for the connection's own name, so that nobody can put it into another row.
+// Upholds INV-20 (docs/invariants.md).
 #pragma once
 
 #include "base/cipher.h"
