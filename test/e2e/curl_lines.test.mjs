@@ -80,9 +80,11 @@ describe("the operator's page", () => {
     const environment = `export MILKRUN_URL=${server.base} MILKRUN_TOKEN=${server.account.admin_token}\n`;
     const prompts = promptsOf(blocksOf("docs/admin.md")).filter(({ line }) => line.startsWith("milkrun admin"));
     assert.ok(prompts.length >= 7, `${prompts.length} commands`);
+    const cwd = temporaryDirectory("admin");
+    writeFileSync(join(cwd, "secret.txt"), "the secret access key of a store\n".replaceAll(" ", "-"));
     for (const { line, reply } of prompts) {
       const ours = replaceIds(line, known).replace(/^milkrun/, binary).replace(/20\d\d-12-31T/, `${new Date().getUTCFullYear() + 1}-12-31T`);
-      const seen = execFileSync("bash", ["-c", environment + ours], { encoding: "utf8", env: cleanEnvironment() });
+      const seen = execFileSync("bash", ["-c", environment + ours], { encoding: "utf8", env: cleanEnvironment(), cwd });
       const names = namesOf(reply);
       assert.deepEqual(namesOf(seen).filter((name) => names.includes(name)), names, `${line}: ${seen}`);
       if (!reply.includes("...,")) assert.deepEqual(namesOf(seen), names, `${line}: ${seen}`);

@@ -400,7 +400,7 @@ static void keys_for_encryption_are_checked(void **state)
         " arn:aws:kms:us-west-1:123456789012:key/" KEY_ID,
     };
     static const char *const good[] = {
-        "arn:aws:kms:us-west-1:123456789012:key/" KEY_ID,
+        ("arn:aws:kms:us-west-1:123456789012:key/" KEY_ID),
         "arn:aws:kms:us-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab",
         "arn:aws:kms:us-west-1:999999999999:alias/a/b_c-D",
     };
