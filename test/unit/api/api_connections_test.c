@@ -17,12 +17,6 @@ static struct fake_name names[] = {
     {.name = "metadata.test", .addresses = {"10.0.0.8", "169.254.169.254"}},
 };
 
-static int set_up(void **state)
-{
-    fake_names_set(names, ARRAY_COUNT(names));
-    return fixture_set_up(state);
-}
-
 static struct fixture_reply post(struct fixture *fixture, const char *body)
 {
     return fixture_post(fixture, fixture->admin_token, CONNECTIONS, body);
@@ -295,10 +289,11 @@ static void live_subscriptions_keep_a_connection(void **state)
     assert_int_equal(reply.status, 200);
 }
 
-#define API_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_tear_down)
+#define API_TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int main(void)
 {
+    fake_names_set(names, ARRAY_COUNT(names)); // before there are threads
     const struct CMUnitTest tests[] = {
         API_TEST(a_connection_is_made_seen_changed_and_deleted),
         API_TEST(json_keys_come_as_object_or_text),

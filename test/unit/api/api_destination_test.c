@@ -72,7 +72,6 @@ static struct api *open_enabled(struct fixture *fixture)
         .mail_allowed_recipients = {.items = {"@example.org", "ops@example.com"}, .count = 2},
         .customer_endpoints = true,
     };
-    fake_names_set(names, ARRAY_COUNT(names));
     connect_as(fixture, "mine", CONNECTION_S3, fixture->mine.organization_id, NULL);
     connect_as(fixture, "minio", CONNECTION_S3, NULL, "http://10.0.0.8:9000");
     connect_as(fixture, "theirs", CONNECTION_S3, fixture->theirs.organization_id, NULL);
@@ -360,6 +359,7 @@ static void edits_are_checked_as_well(void **state)
 
 int main(void)
 {
+    fake_names_set(names, ARRAY_COUNT(names)); // before there are threads
     const struct CMUnitTest tests[] = {
         API_TEST(roles_accounts_and_connections_are_taken),
         API_TEST(nobody_learns_which_connections_exist),

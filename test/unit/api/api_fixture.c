@@ -122,6 +122,8 @@ struct api_config fixture_config(struct fixture *fixture)
         .log = fixture->log,
         .bucket = fixture->bucket,
         .url_key = "0123456789abcdef0123456789abcde",
+        .secret_keys = &fixture_secret_key,
+        .secret_key_count = 1,
         .on_change = fixture_on_change,
         .context = fixture,
     };
