@@ -20,6 +20,7 @@
 
 #include "api/api_actor.h"
 #include "api/api_auth.h"
+#include "api/api_bucket.h"
 #include "api/api_budget.h"
 #include "api/api_cors.h"
 #include "api/api_destination.h"
@@ -65,19 +66,19 @@ static void api_refuse_now(struct api_call *call, const struct err *err)
 static void api_reply_unmatched(struct api_call *call)
 {
     const bool is_known = call->match.allow[0] != '\0';
-    if (!is_known) {
-        api_stage_error(call, 404, "Not found");
-        api_send(call);
-        return;
-    }
-    http_add_header(call->request, "Allow", call->match.allow);
-    if (slice_equal_text(http_method(call->request), "OPTIONS")) {
+    if (is_known)
+        http_add_header(call->request, "Allow", call->match.allow);
+    if (is_known && slice_equal_text(http_method(call->request), "OPTIONS")) {
         api_cors_preflight(call, call->match.allow);
         call->status = 204;
         http_reply(call->request, 204, slice_of(NULL, 0));
         return;
     }
-    api_stage_error(call, 405, "Method not allowed");
+    if (api_bucket_is_client(call)) {
+        api_bucket_send_unmatched(call);
+        return;
+    }
+    api_stage_error(call, is_known ? 405 : 404, is_known ? "Method not allowed" : "Not found");
     api_send(call);
 }
 
@@ -129,7 +130,9 @@ static void api_head(struct http_request *request, void *context)
     api_cors_begin(call);
     if (!api_is_streamed(call)) {
         http_set_body_limit(request, api->config.settings.body_bytes);
-        if (http_expects_continue(request) && api_admit(call))
+        // Uploads to the bucket are refused before they come.
+        const bool is_upload = call->match.route == NULL && api_bucket_is_client(call);
+        if ((is_upload || http_expects_continue(request)) && api_admit(call))
             api_return_catalog(call);
         return;
     }

@@ -152,18 +152,23 @@ static void api_keep_identity(struct api_call *call, struct slice key)
     api_memo_add(call->handle.memo, key, slice_of(&known, sizeof known));
 }
 
-static bool api_verify(struct api_call *call, struct err *err)
+bool api_call_token(struct api_call *call, struct slice *ret_token, struct err *err)
 {
     struct api_credentials credentials = {0};
     credentials.access_token = http_header(call->request, "Access-Token",
                                            &credentials.access_token_count);
     credentials.authorization = http_header(call->request, "Authorization",
                                             &credentials.authorization_count);
+    if (api_credentials_token(&credentials, ret_token, err))
+        return true;
+    call->refusal_status = 400;
+    return false;
+}
+
+static bool api_verify(struct api_call *call, struct err *err)
+{
     struct slice token;
-    if (!api_credentials_token(&credentials, &token, err)) {
-        call->refusal_status = 400;
-        return false;
-    }
+    TRY(api_call_token(call, &token, err));
     if (slice_is_empty(token))
         return api_refuse_token(call, err);
     TRY(api_call_catalog(call, err));

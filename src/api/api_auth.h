@@ -19,6 +19,9 @@ struct api_credentials {
 NODISCARD bool api_credentials_token(const struct api_credentials *credentials,
                                      struct slice *ret_token, struct err *err);
 
+// The same of a call.
+NODISCARD bool api_call_token(struct api_call *call, struct slice *ret_token, struct err *err);
+
 // Sets call->identity and call->app_id by the rules of the route's access.
 NODISCARD bool api_authenticate(struct api_call *call, struct err *err);
 

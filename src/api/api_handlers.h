@@ -65,10 +65,16 @@ bool api_admin_connection_get(struct api_call *call, struct err *err);
 bool api_admin_connection_update(struct api_call *call, struct err *err);
 bool api_admin_connection_delete(struct api_call *call, struct err *err);
 bool api_admin_audit_list(struct api_call *call, struct err *err);
+bool api_s3_credentials(struct api_call *call, struct err *err);
 bool api_healthz(struct api_call *call, struct err *err);
 bool api_readyz(struct api_call *call, struct err *err);
 bool api_metrics(struct api_call *call, struct err *err);
 bool api_openapi(struct api_call *call, struct err *err);
+
+// Of the hosted bucket: they stage XML in call->reply.
+
+bool api_bucket_list(struct api_call *call, struct err *err); // of buckets
+bool api_bucket_show(struct api_call *call, struct err *err); // of what is in it
 
 // Replies to repeated requests: see struct api_route.
 

@@ -13,7 +13,7 @@ const struct api_tag api_tags[] = {
     {"Scheduled Log Exports", "/scheduled-exports/", "Branch's calls"},
     {"Custom Exports", "/v2/", "Branch's calls for one export of a range of time"},
     {"Daily Exports", "/v3/", "Branch's call for the files of a day"},
-    {"Files", "/exports/", "The hosted bucket, by signed URLs"},
+    {"Files", "/exports", "The hosted bucket, by signed URLs and for clients of S3"},
     {"Events", "/v1/events/", "Sending events"},
     {"Topics", "/v1/topics", "Kinds of events and their fields"},
     {"Subscriptions", "/v1/subscriptions", "Native calls: edits, backfill, the ledger"},
@@ -69,6 +69,11 @@ static bool api_is_open(const struct api_route *route)
     return route->access == API_ACCESS_PUBLIC || route->access == API_ACCESS_SIGNED;
 }
 
+static bool api_is_file(const struct api_route *route)
+{
+    return route->mode == API_MODE_BUCKET && route->handler == NULL;
+}
+
 static bool api_names_things(const struct api_route *route)
 {
     return strchr(route->pattern, '{') != NULL;
@@ -94,7 +99,7 @@ static bool api_may_refuse(const struct api_route *route, int status)
     case 412:
         return is_etagged && strcmp(route->method, "GET") != 0;
     case 429:
-        return route->budget != API_BUDGET_NONE;
+        return route->budget != API_BUDGET_NONE && route->mode != API_MODE_BUCKET;
     case 507:
         return route->mode == API_MODE_STREAMED || route->mode == API_MODE_DEFERRED;
     default:
@@ -154,7 +159,7 @@ static void api_write_reply_headers(struct json_text *json, const struct api_rou
     api_write_header(json, "X-Request-Id");
     if ((route->traits & API_PAGED) != 0)
         api_write_header(json, "Link");
-    if ((route->traits & API_ETAGGED) != 0 || route->mode == API_MODE_BUCKET)
+    if ((route->traits & API_ETAGGED) != 0 || api_is_file(route))
         api_write_header(json, "ETag");
     if (route->replay != NULL || route->mode == API_MODE_STREAMED)
         api_write_header(json, "Idempotency-Replayed");
@@ -176,8 +181,9 @@ static void api_write_reply(struct json_text *json, const struct api_route *rout
         api_write_type(json, route->reply, NULL);
         api_close_content(json);
     } else if (!is_head) {
-        api_open_content(json, route->mode == API_MODE_BUCKET ? "application/octet-stream"
-                                                              : "application/openmetrics-text");
+        api_open_content(json, api_is_file(route)               ? "application/octet-stream"
+                               : route->mode == API_MODE_BUCKET ? "application/xml"
+                                                                : "application/openmetrics-text");
         json_text_raw(json, slice_text("{\"type\":\"string\"}"));
         api_close_content(json);
     }
@@ -212,6 +218,12 @@ static void api_write_bucket_refusal(struct json_text *json, const struct api_re
     api_write_status_key(json, refusal->status);
     json_text_open(json, '{');
     json_text_member_text(json, "description", refusal->doc);
+    if (refusal->is_later) {
+        json_text_key(json, "headers");
+        json_text_open(json, '{');
+        api_write_header(json, "Retry-After");
+        json_text_close(json, '}');
+    }
     if (!is_head) {
         json_text_key(json, "content");
         json_text_raw(json, slice_text("{\"application/xml\":{\"schema\":"
@@ -311,9 +323,10 @@ static void api_write_header_parameters(struct json_text *json, const struct api
     if ((route->traits & API_ETAGGED) != 0)
         api_write_parameter(json, "header", slice_text(is_get ? "If-None-Match" : "If-Match"),
                             false);
-    if (route->mode != API_MODE_BUCKET)
+    if (!api_is_file(route))
         return;
-    static const char *const names[] = {"Range", "If-Range", "If-None-Match"};
+    static const char *const names[] = {"Range",    "If-Range",          "If-None-Match",
+                                        "If-Match", "If-Modified-Since", "If-Unmodified-Since"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++)
         api_write_parameter(json, "header", slice_text(names[i]), false);
 }
@@ -355,6 +368,8 @@ static void api_write_body(struct json_text *json, const struct api_route *route
 static const char *api_tag_of(const struct api_route *route)
 {
     size_t i = 0;
+    if (route->mode == API_MODE_BUCKET)
+        return "Files";
     while (strncmp(route->pattern, api_tags[i].prefix, strlen(api_tags[i].prefix)) != 0)
         i++; // the last one is the start of every path
     ASSERT(api_tags[i].name != NULL);

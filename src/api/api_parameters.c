@@ -34,12 +34,25 @@ const struct api_parameter api_parameters[] = {
     {"X-Amz-Credential", "query", "string", "Key id, date, region, service"},
     {"X-Amz-Signature", "query", "string", "64 hexadecimal digits"},
 
+    {"list-type", "query", "string", "2: pages by continuation-token, otherwise by marker"},
+    {"prefix", "query", "string", "Only keys that begin with it"},
+    {"delimiter", "query", "string", "Keys that share what comes before it are one common prefix"},
+    {"start-after", "query", "string", "Only what comes behind it"},
+    {"continuation-token", "query", "string", "Where the next page begins: from a reply, as it is"},
+    {"marker", "query", "string", "Only what comes behind it"},
+    {"max-keys", "query", "string", "At most so many keys and common prefixes: 0 to 1000"},
+    {"encoding-type", "query", "string", "url: keys are percent-encoded in the reply"},
+    {"fetch-owner", "query", "string", "true: each key has its owner"},
+    {"location", "query", "string", "Only the region"},
+
     {"Idempotency-Key", "header", "IdempotencyKey",
      "A request that is sent again with the same key and body does nothing anew, for 24 hours"},
     {"If-None-Match", "header", "string", "ETags that the client has; one of them is current: 304"},
     {"If-Match", "header", "string", "ETags of which one must be current: 412 otherwise"},
+    {"If-Modified-Since", "header", "string", "304 unless it was changed since"},
+    {"If-Unmodified-Since", "header", "string", "412 if it was changed since"},
     {"Range", "header", "string", "One range of bytes"},
-    {"If-Range", "header", "string", "The ETag for which the range is meant"},
+    {"If-Range", "header", "string", "The ETag or the time for which the range is meant"},
 };
 
 const size_t api_parameter_count = ARRAY_COUNT(api_parameters);

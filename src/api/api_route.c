@@ -73,7 +73,7 @@ static struct api_path api_path_normal(struct slice path)
 {
     const char *bytes = slice_chars(path);
     const bool is_bucket = slice_starts_with(path, slice_text("/exports/"));
-    if (!is_bucket && path.size_bytes > 1 && bytes[path.size_bytes - 1] == '/')
+    if (!is_bucket && path.size_bytes > 2 && bytes[path.size_bytes - 1] == '/')
         path = slice_part(path, 0, path.size_bytes - 1);
     if (!slice_starts_with(path, slice_text(API_PREFIX_TWICE)))
         return (struct api_path){.rest = path};

@@ -15,14 +15,14 @@ enum api_access {
     API_ACCESS_NATIVE,    // token of an organization with permission; app_id may narrow it
     API_ACCESS_ADMIN,
     API_ACCESS_INGEST, // its own rules for app_id
-    API_ACCESS_SIGNED, // by signature in the query
+    API_ACCESS_SIGNED, // by signature in the query or the headers
 };
 
 enum api_mode {
     API_MODE_INLINE,   // on the server's thread: reads little
     API_MODE_DEFERRED, // on a writer thread
     API_MODE_STREAMED, // ingest
-    API_MODE_BUCKET,   // replies with a file
+    API_MODE_BUCKET,   // speaks XML and replies with files
 };
 
 // Requests that have a budget of their own besides the general one (api_rate.h).
@@ -46,7 +46,7 @@ enum api_trait {
 struct api_route {
     const char *method;
     const char *pattern; // "{name}" stands for one segment, a final "*" for the rest
-    bool (*handler)(struct api_call *call, struct err *err); // NULL: streamed, bucket
+    bool (*handler)(struct api_call *call, struct err *err); // NULL: streamed, files of the bucket
     enum api_access access;
     enum api_mode mode;
     unsigned permissions; // of enum tenant_permission: one of them is needed

@@ -8,6 +8,12 @@
 #define EXPORT  TENANT_EXPORT
 #define ANY_USE (TENANT_EXPORT | TENANT_INGEST)
 #define SCOPE   "app_id organization_id"
+#define SIGNATURE                                                                                  \
+    "X-Amz-Algorithm X-Amz-Date X-Amz-SignedHeaders X-Amz-Expires X-Amz-Credential "               \
+    "X-Amz-Signature"
+#define LIST                                                                                       \
+    "list-type prefix delimiter start-after continuation-token marker max-keys encoding-type "     \
+    "fetch-owner location"
 
 const struct api_route api_routes[] = {
     // --- Branch surface
@@ -56,16 +62,21 @@ const struct api_route api_routes[] = {
      .id = "postDailyExports", .reply = "DailyExport", .statuses = "400 503"},
 
     // --- Hosted bucket
-    {"HEAD", "/exports/*", NULL, API_ACCESS_SIGNED, API_MODE_BUCKET, 0,
-     "X-Amz-Algorithm! X-Amz-Date! X-Amz-SignedHeaders! X-Amz-Expires! X-Amz-Credential! "
-     "X-Amz-Signature!",
-     NULL, "Size and hash of a file, by its signed URL", .id = "headExportFile",
-     .statuses = "206 304 403 404 416", .budget = API_BUDGET_NONE},
-    {"GET", "/exports/*", NULL, API_ACCESS_SIGNED, API_MODE_BUCKET, 0,
-     "X-Amz-Algorithm! X-Amz-Date! X-Amz-SignedHeaders! X-Amz-Expires! X-Amz-Credential! "
-     "X-Amz-Signature!",
-     NULL, "A file of an export job, by its signed URL", .id = "getExportFile",
-     .statuses = "206 304 403 404 416", .budget = API_BUDGET_NONE},
+    {"GET", "/", api_bucket_list, API_ACCESS_SIGNED, API_MODE_BUCKET, 0, "", NULL,
+     "For clients of S3, signed in the headers: the one bucket there is", .id = "listBuckets",
+     .statuses = "403"},
+    {"HEAD", "/exports", api_bucket_show, API_ACCESS_SIGNED, API_MODE_BUCKET, 0, "", NULL,
+     "For clients of S3, signed in the headers: that there is the bucket", .id = "headBucket",
+     .statuses = "403"},
+    {"GET", "/exports", api_bucket_show, API_ACCESS_SIGNED, API_MODE_BUCKET, 0, LIST, NULL,
+     "For clients of S3, signed in the headers: files of the caller, by key", .id = "listObjects",
+     .statuses = "403"},
+    {"HEAD", "/exports/*", NULL, API_ACCESS_SIGNED, API_MODE_BUCKET, 0, SIGNATURE, NULL,
+     "Size and hash of a file, by its signed URL, or signed in the headers", .id = "headExportFile",
+     .statuses = "206 304 403 404 412 416", .budget = API_BUDGET_NONE},
+    {"GET", "/exports/*", NULL, API_ACCESS_SIGNED, API_MODE_BUCKET, 0, SIGNATURE, NULL,
+     "A file of an export job, by its signed URL, or signed in the headers", .id = "getExportFile",
+     .statuses = "206 304 403 404 412 416", .budget = API_BUDGET_NONE},
 
     // --- Native calls
     {"POST", "/v1/events/{topic}", NULL, API_ACCESS_INGEST, API_MODE_STREAMED,
@@ -157,6 +168,9 @@ const struct api_route api_routes[] = {
      API_ACCESS_NATIVE, API_MODE_INLINE, EXPORT, SCOPE, NULL,
      "Every try to send a notice and what came of it, newest first; 100 without limit",
      .id = "listDeliveries", .reply = "Delivery[]", .traits = API_PAGED},
+    {"GET", "/v1/s3-credentials", api_s3_credentials, API_ACCESS_NATIVE, API_MODE_INLINE, EXPORT,
+     "", NULL, "Keys by which clients of S3 reach the hosted bucket", .id = "getBucketCredentials",
+     .reply = "S3Credentials", .statuses = "404"},
 
     // --- Operators
     {"GET", "/v1/admin/organizations", api_admin_organization_list, API_ACCESS_ADMIN,

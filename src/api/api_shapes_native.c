@@ -22,6 +22,17 @@ static const char *api_window_state_at(size_t index)
     return index < ARRAY_COUNT(names) ? names[index] : NULL;
 }
 
+// --- The hosted bucket
+
+static const struct api_member api_s3_credentials_members[] = {
+    {"endpoint", "url", "The server itself, in path style"},
+    {"bucket", "string", NULL},
+    {"region", "string", NULL},
+    {"access_key_id", "string", "The token's key id"},
+    {"secret_access_key", "string", "Of the token that was sent: rotation changes it"},
+    {NULL, NULL, NULL},
+};
+
 // --- Events and topics
 
 static const struct api_member api_ingested[] = {
@@ -207,6 +218,7 @@ const struct api_shape api_shapes_native[] = {
     {.name = "FieldRequest", .doc = "A field to declare", .members = api_field_request},
     {.name = "TopicRequest", .doc = "A topic to declare", .members = api_topic_request},
     {.name = "Field", .doc = "A field of a topic", .members = api_field},
+    {.name = "S3Credentials", .doc = "For clients of S3", .members = api_s3_credentials_members},
     {.name = "Topic", .doc = "A topic and its fields", .members = api_topic},
     {.name = "TopicLine", .doc = "A topic in a list", .members = api_topic_line},
     {.name = "NativeSubscription",
