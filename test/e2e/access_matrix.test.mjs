@@ -28,6 +28,7 @@ const accessClasses = {
   open: {},
   keys: {}, // the call has its credential in the body
   signed: {}, // the URL is the credential
+  s3: {}, // signed in the headers: hosted_s3.test.mjs
 };
 
 const freshReport = () => ({ report_type: "eo_click", report_fields: ["id"], filter: ["eq", "name", `m${++counter}`] });
@@ -104,6 +105,10 @@ const rows = {
   "GET /readyz": { access: "open" },
   "GET /metrics": { access: "open" },
   "GET /openapi.json": { access: "open" },
+  "GET /v1/s3-credentials": { access: "native" },
+  "GET /": { access: "s3" },
+  "GET /exports": { access: "s3" },
+  "HEAD /exports": { access: "s3" },
   "GET /exports/{key}": { access: "signed" },
   "HEAD /exports/{key}": { access: "signed" },
 };
@@ -374,6 +379,20 @@ describe("methods of every path", () => {
         const without = ({ date, "x-request-id": id, connection, "keep-alive": alive, ...rest }) => rest;
         assert.deepEqual(without(head.headers), without(get.headers), `${path} as ${as}`);
       }
+  });
+});
+
+describe("lists of the hosted bucket", () => {
+  test("no credential but a signature opens them, and the refusal is the same for all", async () => {
+    for (const path of ["/", "/exports"]) {
+      const seen = new Set();
+      for (const as of Object.keys(credentials)) {
+        const reply = await api.raw("GET", path, { token: credentials[as] });
+        assert.equal(reply.status, 403, `${path} as ${as}`);
+        seen.add(bytesOf({ reply }).replace(/<RequestId>[^<]*<\/RequestId>/, ""));
+      }
+      assert.equal(seen.size, 1, path);
+    }
   });
 });
 
