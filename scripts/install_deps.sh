@@ -11,7 +11,7 @@ libdeflate-dev libzstd-dev libsnappy-dev libinih-dev libcmocka-dev tzdata"
 case "${1:-}" in
 lint) packages="$packages clang clang-format clang-tidy cppcheck" ;;
 test) packages="$packages openssl" ;;
-servers) packages="$packages openssl curl wget ceph-mon ceph-osd ceph-common radosgw" ;;
+servers) packages="$packages openssl curl wget awscli rclone s3cmd ceph-mon ceph-osd ceph-common radosgw" ;;
 fuzz) packages="$packages clang libclang-rt-14-dev" ;;
 esac
 
