@@ -130,6 +130,8 @@ static size_t serve_fill_sets(struct serve_options *options,
                                             options == NULL ? NULL : &options->destination};
     ret_sets[count++] = (struct option_set){notify_option_table, notify_option_count,
                                             options == NULL ? NULL : &options->notify};
+    ret_sets[count++] = (struct option_set){smtp_option_table, smtp_option_count,
+                                            options == NULL ? NULL : &options->smtp};
     ASSERT(count <= CLI_SETS_MAX);
     return count;
 }
@@ -239,6 +241,7 @@ static bool serve_prepare(struct serve *serve, const struct cli_invocation *invo
     log_setup(level, "supervisor");
     TRY(serve_read_roles(&serve->options, serve, err));
     TRY(serve_read_tls(serve, invocation->arena, err));
+    TRY(smtp_settings_check(&serve->options.smtp, err));
     if (!gzip_self_check())
         return err_set(
             err, ERR_UNAVAILABLE,

@@ -92,6 +92,7 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
     config.settings.destinations = serve_describe_destinations(options);
     config.settings.notify = (struct api_notify_settings){
         .limit = options->notify.limit,
+        .has_mail = smtp_settings_are_given(&options->smtp),
         .has_proxy = options->notify.proxy != NULL,
     };
     config.settings.allowed_networks = options->destination.allowed_networks;
@@ -196,6 +197,7 @@ bool serve_run_notifier(const struct supervisor_process *process, int ready_fd, 
     stop_init(&stop);
     const struct notifier_config config = {
         .options = &serve->options.notify,
+        .smtp = &serve->options.smtp,
         .allowed_networks = &serve->options.destination.allowed_networks,
         .catalog_path = serve->data.catalog_path,
         .node_id = serve->data.node_id,

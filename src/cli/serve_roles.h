@@ -32,6 +32,7 @@ struct serve_options {
     struct keeper_options keeper;
     struct destination_settings destination;
     struct notify_options notify;
+    struct smtp_settings smtp;
 };
 
 // Const once the processes start.

@@ -99,11 +99,9 @@ static void notice_write_text(struct buf *text, const struct notice *notice,
                       notice->notification.id);
 }
 
-bool notice_mail_compose(const struct notice *notice, const char *from, struct arena *arena,
+bool notice_mail_compose(const struct notice *notice, struct arena *arena,
                          struct notice_mail *ret_mail, struct err *err)
 {
-    const char *at = strrchr(from, '@');
-    ASSERT(at != NULL); // the configuration was checked
     ASSERT((size_t)notice->event < ARRAY_COUNT(notice_words));
     struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     struct buf text CLEANUP(buf_clear);
@@ -117,7 +115,6 @@ bool notice_mail_compose(const struct notice *notice, const char *from, struct a
     *ret_mail = (struct notice_mail){
         .subject = arena_format(arena, "milkrun: %s", notice_words[notice->event].subject),
         .text = arena_copy_slice(arena, buf_slice(&text)),
-        .message_id = arena_format(arena, "<%s%s>", notice->id, at),
     };
     return true;
 }

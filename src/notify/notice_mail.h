@@ -9,16 +9,13 @@
 #include "catalog/notices.h"
 
 struct notice_mail {
-    const char *subject;    // ASCII
-    const char *text;       // ASCII
-    const char *message_id; // "<NOTICE_ID@DOMAIN>": the same at each attempt
+    const char *subject; // ASCII
+    const char *text;    // ASCII
 };
 
-// from: the sender's address, whose domain the id has. Texts live in the arena. CORRUPT when the
-// notice's body is none.
-NODISCARD bool notice_mail_compose(const struct notice *notice, const char *from,
-                                   struct arena *arena, struct notice_mail *ret_mail,
-                                   struct err *err);
+// Texts live in the arena. CORRUPT when the notice's body is none.
+NODISCARD bool notice_mail_compose(const struct notice *notice, struct arena *arena,
+                                   struct notice_mail *ret_mail, struct err *err);
 
 // text with '?' for all but printable ASCII, and without what makes links: dots, slashes, colons
 // and at-signs between other characters become '_'.

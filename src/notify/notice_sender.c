@@ -4,19 +4,20 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "net/http_client.h"
+#include "notify/notice_mail.h"
 #include "notify/webhook.h"
 
 struct notice_sender {
     const struct notice_sender_config *config;
     struct http_client *http;
+    struct smtp_mailer *mailer; // NULL: no mail
 };
 
 bool notice_sender_open(const struct notice_sender_config *config,
                         struct notice_sender **ret_sender, struct err *err)
 {
-    (void)err;
     const struct notify_options *options = config->options;
-    struct notice_sender *sender = mem_alloc(sizeof *sender);
+    struct notice_sender *sender CLEANUP(notice_sender_close) = mem_alloc(sizeof *sender);
     sender->config = config;
     const struct http_client_config http = {
         .connect_timeout_ms = options->connect_timeout_ms,
@@ -26,7 +27,10 @@ bool notice_sender_open(const struct notice_sender_config *config,
         .guard = config->guard,
     };
     http_client_open(&http, &sender->http);
+    if (smtp_settings_are_given(config->smtp))
+        TRY(smtp_mailer_open(config->smtp, &sender->mailer, err));
     *ret_sender = sender;
+    sender = NULL;
     return true;
 }
 
@@ -35,6 +39,7 @@ void notice_sender_close(struct notice_sender **sender)
     if (*sender == NULL)
         return;
     http_client_close(&(*sender)->http);
+    smtp_mailer_close(&(*sender)->mailer);
     mem_free(*sender);
     *sender = NULL;
 }
@@ -99,6 +104,58 @@ static struct notice_attempt notice_send_webhook(struct notice_sender *sender,
     return webhook_send(sender->http, &call, arena);
 }
 
+// --- Mails
+
+static struct notice_attempt notice_judge_mail(const struct smtp_result *result,
+                                               struct arena *arena)
+{
+    struct notice_attempt attempt = {.verdict = NOTICE_FAILED, .status = result->code};
+    attempt.reason = notice_plain_reason(result->text, arena);
+    switch (result->outcome) {
+    case SMTP_SENT:
+        attempt.verdict = NOTICE_DELIVERED;
+        attempt.reason = NULL;
+        break;
+    case SMTP_REFUSED:
+        attempt.verdict = NOTICE_REFUSED;
+        break;
+    case SMTP_PUT_OFF:
+    case SMTP_UNKNOWN: // perhaps twice, with the same Message-ID, rather than not at all
+        break;
+    }
+    return attempt;
+}
+
+static struct notice_attempt notice_send_mail(struct notice_sender *sender,
+                                              const struct notice *notice, struct arena *arena,
+                                              const char **ret_alarm)
+{
+    struct notice_attempt attempt = {.verdict = NOTICE_FAILED,
+                                     .reason = "mail is not enabled on this server"};
+    if (sender->mailer == NULL)
+        return attempt;
+    struct err err = {0};
+    struct notice_mail text;
+    struct smtp_result result = {0};
+    bool is_judged = notice_mail_compose(notice, arena, &text, &err);
+    if (is_judged) {
+        const struct smtp_mail mail = {
+            .to = notice->recipient,
+            .message_name = notice->id,
+            .date_ms = notice->created_at_ms,
+            .subject = text.subject,
+            .text = text.text,
+        };
+        is_judged = smtp_mailer_send(sender->mailer, &mail, &result, &err);
+    }
+    if (is_judged)
+        return notice_judge_mail(&result, arena);
+    // The server is the operator's, and so is what ails it.
+    attempt.reason = "the mail server cannot be used";
+    *ret_alarm = arena_copy_text(arena, err.message);
+    return attempt;
+}
+
 struct notice_attempt notice_sender_send(struct notice_sender *sender, const struct notice *notice,
                                          struct arena *arena, const char **ret_alarm)
 {
@@ -106,7 +163,9 @@ struct notice_attempt notice_sender_send(struct notice_sender *sender, const str
     const int64_t at_ms = clock_wall_ms(clock);
     const int64_t boot_ms = clock_boot_ms(clock);
     *ret_alarm = NULL;
-    struct notice_attempt attempt = notice_send_webhook(sender, notice, arena, ret_alarm);
+    struct notice_attempt attempt = notice->notification.kind == NOTIFICATION_WEBHOOK
+                                        ? notice_send_webhook(sender, notice, arena, ret_alarm)
+                                        : notice_send_mail(sender, notice, arena, ret_alarm);
     attempt.at_ms = at_ms;
     attempt.took_ms = clock_boot_ms(clock) - boot_ms;
     return attempt;

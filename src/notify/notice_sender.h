@@ -5,6 +5,7 @@
 #include "base/cipher.h"
 #include "base/clock.h"
 #include "net/address_guard.h"
+#include "net/smtp_mailer.h"
 #include "notify/notice_attempt.h"
 #include "notify/notify.h"
 
@@ -12,7 +13,8 @@ struct notice_sender;
 
 struct notice_sender_config {
     const struct notify_options *options;
-    const struct address_guard *guard;
+    const struct smtp_settings *smtp;  // without a URL: no mail
+    const struct address_guard *guard; // of webhooks; the mail server is the operator's
     const struct cipher_key *secret_keys;
     size_t secret_key_count;
     const struct clock *clock;

@@ -13,7 +13,8 @@
 #include "notify/notice_sender.h"
 
 #define NOTIFIER_POLL_MS    INT64_C(200)
-#define NOTIFIER_MARGIN_MS  INT64_C(60000) // of a lease, over what an attempt may take
+#define NOTIFIER_MARGIN_MS  INT64_C(60000) // for the catalog
+#define NOTIFIER_MAIL_STEPS INT64_C(20)    // times its time-out: so long a mail may take
 #define NOTIFIER_RELEASE_MS INT64_C(1000)  // pause of what was in flight when the last one died
 
 struct notifier_thread {
@@ -38,6 +39,16 @@ struct notifier {
     bool is_stopping;
 };
 
+// Longer than what an attempt may take.
+static int64_t notifier_lease_ms(const struct notifier_config *config)
+{
+    const int64_t webhook_ms = config->options->timeout_ms;
+    const int64_t mail_ms = smtp_settings_are_given(config->smtp)
+                                ? NOTIFIER_MAIL_STEPS * config->smtp->timeout_ms
+                                : 0;
+    return (webhook_ms > mail_ms ? webhook_ms : mail_ms) + NOTIFIER_MARGIN_MS;
+}
+
 static struct notice_claim_request notifier_claim_request(const struct notifier *notifier,
                                                           int64_t share)
 {
@@ -45,7 +56,7 @@ static struct notice_claim_request notifier_claim_request(const struct notifier 
     return (struct notice_claim_request){
         .holder_id = config->node_id,
         .now_ms = clock_wall_ms(config->clock),
-        .lease_ms = config->options->timeout_ms + NOTIFIER_MARGIN_MS,
+        .lease_ms = notifier_lease_ms(config),
         .back_off_max_ms = config->options->back_off_max_ms,
         .share = share,
     };
@@ -160,6 +171,7 @@ static bool notifier_open(struct notifier *notifier, const struct notifier_confi
                           &notifier->guard, err));
     notifier->sender_config = (struct notice_sender_config){
         .options = config->options,
+        .smtp = config->smtp,
         .guard = notifier->guard,
         .secret_keys = config->secret_keys,
         .secret_key_count = config->secret_key_count,

@@ -9,6 +9,7 @@
 #include "base/option.h"
 #include "base/stop.h"
 #include "base/wake.h"
+#include "net/smtp_mailer.h"
 
 struct notify_options {
     int64_t limit; // notifications per organization
@@ -29,6 +30,7 @@ extern const size_t notify_option_count;
 
 struct notifier_config {
     const struct notify_options *options;
+    const struct smtp_settings *smtp;           // checked; without a URL: no mail
     const struct option_list *allowed_networks; // where webhooks may be besides public addresses
     const char *catalog_path;
     const char *node_id; // stays with the data directory: one notifier at a time has it

@@ -107,6 +107,7 @@ struct fixture {
     struct hooks hooks;
     struct notify_options options;
     struct option_list networks;
+    struct smtp_settings smtp;
     struct cipher_key key;
     struct running running[2];
 };
@@ -224,6 +225,7 @@ static void start(struct fixture *fixture, size_t index, const char *node_id)
     running->stop.fd = -1;
     running->config = (struct notifier_config){
         .options = &fixture->options,
+        .smtp = &fixture->smtp,
         .allowed_networks = &fixture->networks,
         .catalog_path = fixture->path,
         .node_id = node_id,
