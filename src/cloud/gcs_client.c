@@ -23,6 +23,8 @@ struct gcs_client {
     char *account;
     char *ca_file;
     char *proxy;
+    int64_t after_ms;    // what the last answer asks to wait
+    struct secret token; // that was sent last
 };
 
 static char *gcs_copy(const char *text)
@@ -60,6 +62,7 @@ void gcs_client_close(struct gcs_client **address)
     if (client == NULL)
         return;
     http_client_close(&client->http);
+    secret_clear(&client->token);
     mem_free(client->endpoint);
     mem_free(client->bucket);
     mem_free(client->account);
@@ -84,6 +87,11 @@ int64_t gcs_client_now_ms(const struct gcs_client *client)
     return clock_wall_ms(client->config.clock);
 }
 
+int64_t gcs_client_after_ms(const struct gcs_client *client)
+{
+    return client->after_ms;
+}
+
 const char *gcs_reply_header(const struct gcs_reply *reply, const char *name)
 {
     const struct http_client_reply http = {.headers = reply->headers,
@@ -100,12 +108,14 @@ static const struct json_node *gcs_error_of(const struct json_tree *tree)
     return json_node_get(json_tree_root(tree), "error");
 }
 
-const char *gcs_reply_message(struct slice body, struct arena *arena)
+const char *gcs_client_message(const struct gcs_client *client, struct slice body,
+                               struct arena *arena)
 {
     struct json_tree *tree CLEANUP(json_tree_free) = NULL;
     if (!json_tree_parse(body, &tree, NULL))
-        return cloud_quote(body, NULL, arena);
-    return cloud_quote(json_node_text(json_node_get(gcs_error_of(tree), "message")), NULL, arena);
+        return cloud_quote(body, &client->token, arena);
+    const struct slice message = json_node_text(json_node_get(gcs_error_of(tree), "message"));
+    return cloud_quote(message, &client->token, arena);
 }
 
 static bool gcs_is_rate_limit(struct slice body)
@@ -131,9 +141,7 @@ struct gcs_attempt {
     struct gcs_client *client;
     const struct gcs_call *call;
     struct arena *arena; // of the whole call
-    struct secret token;
     uint64_t sent_bytes;
-    int64_t after_ms; // what the server asks to wait
 };
 
 static bool gcs_refuse(const struct gcs_attempt *attempt, int status, struct slice body,
@@ -142,8 +150,7 @@ static bool gcs_refuse(const struct gcs_attempt *attempt, int status, struct sli
     const struct gcs_config *config = &attempt->client->config;
     const struct gcs_call *call = attempt->call;
     const char *account = config->account == NULL ? "the service account" : config->account;
-    const char *quoted = cloud_quote(slice_text(gcs_reply_message(body, attempt->arena)),
-                                     &attempt->token, attempt->arena);
+    const char *quoted = gcs_client_message(attempt->client, body, attempt->arena);
     if (status == 401)
         return err_set(err, ERR_DENIED, "%s: Google does not take the token of %s", call->name,
                        account);
@@ -221,7 +228,7 @@ static bool gcs_attempt_exchange(struct gcs_attempt *attempt, struct http_client
     for (; count < call->header_count; count++)
         headers[count] = call->headers[count];
     if (!call->has_own_right) {
-        const char *token = slice_chars(secret_reveal(&attempt->token));
+        const char *token = slice_chars(secret_reveal(&client->token));
         headers[count++] = (struct http_client_header){"Authorization",
                                                        arena_format(arena, "Bearer %s", token)};
     }
@@ -265,19 +272,22 @@ static bool gcs_attempt_judge(struct gcs_attempt *attempt, const struct http_cli
                             (reply->status == 403 && gcs_is_rate_limit(body));
     if (is_passing) {
         const int64_t longest_s = attempt->client->config.retry.max_ms / CIVIL_SECOND_MS + 1;
-        attempt->after_ms = CIVIL_SECOND_MS *
-                            (reply->retry_after_s < longest_s ? reply->retry_after_s : longest_s);
+        attempt->client->after_ms =
+            CIVIL_SECOND_MS * (reply->retry_after_s < longest_s ? reply->retry_after_s : longest_s);
         return err_set(err, ERR_UNAVAILABLE, "%s: HTTP %d", call->name, reply->status);
     }
     if (!gcs_is_expected(call, reply->status))
         return gcs_refuse(attempt, reply->status, body, err);
     if (!reply->was_sent_whole)
         return err_set(err, ERR_UNAVAILABLE, "%s: answered before all was sent", call->name);
-    *ret_reply = (struct gcs_reply){
+    const struct gcs_reply answer = {
         .status = reply->status,
         .headers = reply->headers,
         .header_count = reply->header_count,
         .body = slice_of(arena_copy_slice(attempt->arena, body), body.size_bytes)};
+    if (call->check != NULL && !call->check(call->check_context, &answer, err))
+        return err_wrap(err, "%s", call->name);
+    *ret_reply = answer;
     return true;
 }
 
@@ -290,29 +300,35 @@ static bool gcs_client_try(struct gcs_attempt *attempt, bool is_refresh,
     const struct gcs_config *config = &client->config;
     const struct gcs_call *call = attempt->call;
     *ret_is_unauthorized = false;
-    attempt->after_ms = 0;
+    client->after_ms = 0;
     if (!gcs_attempt_keep_going(attempt))
         return err_set(err, ERR_CANCELED, "%s: canceled", call->name);
-    if (!call->has_own_right &&
-        !config->get_token(config->context, is_refresh, attempt->arena, &attempt->token, err))
-        return false;
+    if (!call->has_own_right) {
+        struct secret token;
+        TRY(config->get_token(config->context, is_refresh, attempt->arena, &token, err));
+        secret_clear(&client->token);
+        secret_init(&client->token, secret_reveal(&token));
+    }
     struct buf body CLEANUP(buf_clear);
     buf_init(&body, GCS_REPLY_BYTES_MAX);
     struct http_client_reply reply;
-    if (gcs_attempt_exchange(attempt, &reply, &body, err)) {
+    const bool is_answered = gcs_attempt_exchange(attempt, &reply, &body, err);
+    if (is_answered) {
         *ret_is_unauthorized = reply.status == 401 && !call->has_own_right;
         if (gcs_attempt_judge(attempt, &reply, buf_slice(&body), ret_reply, err))
             return true;
-        *ret_is_unclear = *ret_is_unclear || err->kind == ERR_UNAVAILABLE;
-        return false;
+    } else {
+        if (err->kind == ERR_LIMIT) // nonsense, which may pass
+            err->kind = ERR_UNAVAILABLE;
+        (void)err_wrap(err, "%s", call->name);
     }
+    if (is_answered && err->kind != ERR_UNAVAILABLE)
+        return false;
     // What comes over that connection cannot be trusted any more.
     http_client_close(&client->http);
     http_client_open(&config->http, &client->http);
     *ret_is_unclear = true;
-    if (err->kind == ERR_LIMIT) // nonsense, which may pass
-        err->kind = ERR_UNAVAILABLE;
-    return err_wrap(err, "%s", call->name);
+    return false;
 }
 
 bool gcs_client_send(struct gcs_client *client, const struct gcs_call *call, struct arena *arena,
@@ -338,7 +354,7 @@ bool gcs_client_send(struct gcs_client *client, const struct gcs_call *call, str
             is_refresh = true; // from now on: a new one each time, until it is taken
             continue;
         }
-        if (call->is_single || !retry_wait(&retry, attempt.after_ms, &failure))
+        if (call->is_single || !retry_wait(&retry, client->after_ms, &failure))
             break;
         is_refresh = false;
     }

@@ -54,6 +54,13 @@ struct gcs_receiver {
 
 #define GCS_STATUSES_MAX 8
 
+struct gcs_reply {
+    int status;                               // 200, or one of the call's
+    const struct http_client_header *headers; // all in the arena
+    size_t header_count;
+    struct slice body; // NUL-terminated
+};
+
 struct gcs_call {
     const char *name;       // "create object", for texts
     const char *permission; // "storage.objects.create", for texts; NULL: none is asked for
@@ -71,16 +78,13 @@ struct gcs_call {
     const struct gcs_receiver *receiver; // NULL: the body goes to the reply
     // Answers that the caller has a use for, besides 200; 0: no more. They are never repeated.
     int statuses[GCS_STATUSES_MAX];
+    // Whether the answer can be right: else it says UNAVAILABLE, and the call is repeated.
+    // Optional.
+    bool (*check)(void *check_context, const struct gcs_reply *reply, struct err *err);
+    void *check_context;
     bool is_single;                    // one attempt, except after a new token
     bool (*keep_going)(void *context); // optional; false: CANCELED
     void *context;
-};
-
-struct gcs_reply {
-    int status;                               // 200, or one of the call's
-    const struct http_client_header *headers; // all in the arena
-    size_t header_count;
-    struct slice body; // NUL-terminated
 };
 
 // *ret_is_unclear (optional) becomes true, also on failure, when an attempt that failed may have
@@ -91,8 +95,13 @@ NODISCARD bool gcs_client_send(struct gcs_client *client, const struct gcs_call 
                                struct arena *arena, struct gcs_reply *ret_reply,
                                bool *ret_is_unclear, struct err *err);
 
+// How long the answer to the last attempt asks to wait, for calls with is_single; 0: it does not.
+int64_t gcs_client_after_ms(const struct gcs_client *client);
+
 // Value of the reply's header, NULL: none.
 const char *gcs_reply_header(const struct gcs_reply *reply, const char *name);
 
-// "message" of an error, to be shown; "" when there is none.
-const char *gcs_reply_message(struct slice body, struct arena *arena);
+// What Google says in the body of a refusal, to be shown; "" when it says nothing, or repeats the
+// token.
+const char *gcs_client_message(const struct gcs_client *client, struct slice body,
+                               struct arena *arena);

@@ -83,7 +83,7 @@ bool gcs_listing_parse(struct slice json, struct arena *arena, struct gcs_listin
     return true;
 }
 
-const char *gcs_object_write(const char *key, const char *content_type, const char *md5_base64,
+const char *gcs_object_write(const char *content_type, const char *md5_base64,
                              const char *sha256_hex, struct arena *arena)
 {
     struct buf text CLEANUP(buf_clear);
@@ -91,7 +91,6 @@ const char *gcs_object_write(const char *key, const char *content_type, const ch
     struct json_text json;
     json_text_init(&json, &text);
     json_text_open(&json, '{');
-    json_text_member_text(&json, "name", key);
     json_text_member_text(&json, "contentType", content_type);
     json_text_member_text(&json, "md5Hash", md5_base64);
     json_text_key(&json, "metadata");

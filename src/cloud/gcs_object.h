@@ -29,8 +29,9 @@ struct gcs_listing {
 NODISCARD bool gcs_listing_parse(struct slice json, struct arena *arena,
                                  struct gcs_listing *ret_listing, struct err *err);
 
-// The resource of an object that is to be: what the storage has to check and keep.
-const char *gcs_object_write(const char *key, const char *content_type, const char *md5_base64,
+// The resource of an object that is to be, without its name: what the storage has to check and
+// keep.
+const char *gcs_object_write(const char *content_type, const char *md5_base64,
                              const char *sha256_hex, struct arena *arena);
 
 // "/storage/v1/b/BUCKET/o/KEY", or what lists objects when key is NULL; a query is to be appended
