@@ -62,31 +62,39 @@ static bool store_s3_delete_object(struct store *store, const char *key, struct 
 // What the owner of the bucket has to allow, and where.
 static const char *store_s3_advice(const struct store_s3_put *put, struct arena *arena)
 {
-    const char *slash = strrchr(put->key, '/');
-    const int folder_chars = slash == NULL ? 0 : (int)(slash - put->key) + 1;
     if (put->s3->provider == S3_PROVIDER_GCS_XML)
         return arena_format(arena, "Grant the role Storage Object User on the bucket %s",
                             put->s3->bucket);
     return arena_format(arena,
                         "Allow it: {\"Effect\": \"Allow\", \"Action\": [\"s3:PutObject\", "
                         "\"s3:GetObject\", \"s3:DeleteObject\", \"s3:AbortMultipartUpload\"], "
-                        "\"Resource\": \"arn:aws:s3:::%s/%.*s*\"}",
-                        put->s3->bucket, folder_chars, put->key);
+                        "\"Resource\": \"arn:aws:s3:::%s/%s*\"}",
+                        put->s3->bucket, put->s3->prefix);
 }
 
 static bool store_s3_probe_write(const struct store_s3_put *put, struct arena *arena,
                                  struct err *err)
 {
     const struct s3_body body = s3_body_of_text(slice_text(STORE_PROBE_TEXT));
-    const struct http_client_header header = {"Content-Type", "text/plain"};
+    struct http_client_header headers[2 + STORE_S3_ENCRYPTION_HEADERS] = {
+        {"Content-Type", "text/plain"}};
+    size_t header_count = 1;
+    store_s3_add_condition(put->s3, headers, &header_count);
+    store_s3_add_encryption(put->s3, headers, &header_count);
     struct s3_call call = store_s3_call(put, "put object", "PUT");
-    call.headers = &header;
-    call.header_count = 1;
+    call.headers = headers;
+    call.header_count = header_count;
     call.body = &body;
     call.advice = store_s3_advice(put, arena);
     struct s3_reply reply;
     TRY(s3_client_send(put->s3->client, &call, arena, &reply, NULL, err));
-    return reply.answer == S3_OK || store_s3_refuse(call.name, reply.answer, err);
+    if (reply.answer == S3_NOT_OFFERED && !put->s3->has_no_condition) {
+        put->s3->has_no_condition = true;
+        return store_s3_probe_write(put, arena, err);
+    }
+    // One of before, which could not be deleted, does as well: it is looked at next.
+    return reply.answer == S3_OK || reply.answer == S3_EXISTS ||
+           store_s3_refuse(call.name, reply.answer, err);
 }
 
 static bool store_s3_probe(struct store *store, const char *key, struct store_probe *ret_probe,
@@ -119,6 +127,7 @@ static void store_s3_close(struct store *store)
     s3_client_close(&s3->client);
     mem_free(s3->bucket);
     mem_free(s3->prefix);
+    mem_free(s3->kms_key_arn);
     mem_free(s3);
 }
 
@@ -155,6 +164,8 @@ bool store_s3_open(const struct store_s3_config *config, struct store **ret_stor
     s3->provider = config->s3.provider;
     s3->bucket = mem_copy_text(config->s3.bucket);
     s3->prefix = mem_copy_text(config->prefix == NULL ? "" : config->prefix);
+    if (config->kms_key_arn != NULL)
+        s3->kms_key_arn = mem_copy_text(config->kms_key_arn);
     s3->looks_first = !store_s3_heeds_conditions(&config->s3);
     s3->single_put_bytes_max = config->single_put_bytes_max == 0 ? STORE_S3_SINGLE_BYTES
                                                                  : config->single_put_bytes_max;

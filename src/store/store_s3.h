@@ -17,6 +17,8 @@ struct store_s3_config {
     const char *prefix;            // "" or "folder/": in front of all keys; sweeps stay within
     uint64_t single_put_bytes_max; // 0: 16 MiB
     uint64_t part_bytes_min;       // 0: 8 MiB
+    const char *kms_key_arn;       // objects are encrypted with this key of AWS's KMS; NULL: as the
+                                   // bucket does it
 };
 
 // The config's texts are copied; see s3_client_open for the rest. INVALID.

@@ -16,6 +16,7 @@ struct store_s3 {
     enum s3_provider provider;
     char *bucket;
     char *prefix;
+    char *kms_key_arn; // NULL: none
     uint64_t single_put_bytes_max;
     uint64_t part_bytes_min;
     bool looks_first;      // nobody knows whether the store heeds If-None-Match: some ignore it
@@ -50,6 +51,11 @@ const char *store_s3_sha256_header(const struct store_s3 *s3);
 // Appends what keeps a write from replacing anything, if there is such a thing.
 void store_s3_add_condition(const struct store_s3 *s3, struct http_client_header *headers,
                             size_t *count);
+// Appends by which key the object is to be encrypted, if there is one: STORE_S3_ENCRYPTION_HEADERS
+// at most.
+#define STORE_S3_ENCRYPTION_HEADERS 2
+void store_s3_add_encryption(const struct store_s3 *s3, struct http_client_header *headers,
+                             size_t *count);
 // For an answer that the call cannot have: NOT_FOUND, INVALID or UNAVAILABLE.
 bool store_s3_refuse(const char *name, enum s3_answer answer, struct err *err);
 

@@ -46,6 +46,16 @@ void store_s3_add_condition(const struct store_s3 *s3, struct http_client_header
         headers[(*count)++] = (struct http_client_header){"If-None-Match", "*"};
 }
 
+void store_s3_add_encryption(const struct store_s3 *s3, struct http_client_header *headers,
+                             size_t *count)
+{
+    if (s3->kms_key_arn == NULL)
+        return;
+    headers[(*count)++] = (struct http_client_header){"x-amz-server-side-encryption", "aws:kms"};
+    headers[(*count)++] = (struct http_client_header){"x-amz-server-side-encryption-aws-kms-key-id",
+                                                      s3->kms_key_arn};
+}
+
 bool store_s3_refuse(const char *name, enum s3_answer answer, struct err *err)
 {
     if (answer == S3_NO_KEY || answer == S3_NO_UPLOAD)
@@ -331,12 +341,13 @@ bool store_s3_is_settled_after(const struct store_s3_put *put,
 static bool store_s3_send_object(struct store_s3_put *put, const struct s3_body *body,
                                  struct arena *arena, struct s3_reply *ret_reply, struct err *err)
 {
-    struct http_client_header headers[3] = {
+    struct http_client_header headers[3 + STORE_S3_ENCRYPTION_HEADERS] = {
         {"Content-Type", put->spec->content_type},
         {store_s3_sha256_header(put->s3), put->sha256_hex},
     };
     size_t header_count = 2;
     store_s3_add_condition(put->s3, headers, &header_count);
+    store_s3_add_encryption(put->s3, headers, &header_count);
     struct s3_call call = store_s3_call(put, "put object", "PUT");
     call.headers = headers;
     call.header_count = header_count;

@@ -79,16 +79,18 @@ static bool store_s3_create_once(const struct store_s3_parts *parts, struct aren
                                  struct slice *ret_answer, struct err *err)
 {
     struct store_s3_put *put = parts->put;
-    const struct http_client_header headers[] = {
+    struct http_client_header headers[2 + STORE_S3_ENCRYPTION_HEADERS] = {
         {"Content-Type", put->spec->content_type},
         {store_s3_sha256_header(put->s3), put->sha256_hex},
     };
+    size_t header_count = 2;
+    store_s3_add_encryption(put->s3, headers, &header_count);
     const struct sigv4_pair query = store_s3_pair("uploads", "");
     struct s3_call call = store_s3_call(put, "begin upload", "POST");
     call.query = &query;
     call.query_count = 1;
     call.headers = headers;
-    call.header_count = ARRAY_COUNT(headers);
+    call.header_count = header_count;
     call.is_xml = true;
     struct s3_reply reply;
     TRY(s3_client_send(put->s3->client, &call, arena, &reply, &put->has_strays, err));

@@ -300,13 +300,24 @@ static void s3_answer_etag(struct s3_request *request, const char *etag)
 }
 
 // False: an error is the answer.
+static bool s3_is_encrypted_well(const struct s3_request *request)
+{
+    const char *method = s3_header(request, "x-amz-server-side-encryption");
+    const char *key = s3_header(request, "x-amz-server-side-encryption-aws-kms-key-id");
+    return request->server->kms_key == NULL ||
+           (method != NULL && strcmp(method, "aws:kms") == 0 && key != NULL &&
+            strcmp(key, request->server->kms_key) == 0);
+}
+
 static bool s3_may_write(struct s3_request *request, bool is_complete)
 {
     struct s3_server *server = request->server;
     const char *condition = s3_header(request, server->is_goog ? "x-goog-if-generation-match"
                                                                : "If-None-Match");
     const bool is_there = *s3_find(server, request->key) != NULL;
-    if (server->denies_write || (server->is_write_once && is_there)) {
+    if (server->denies_write || (server->is_write_once && is_there) ||
+        (server->demands_condition && condition == NULL) ||
+        (!is_complete && !s3_is_encrypted_well(request))) {
         s3_error(request, 403, "AccessDenied");
     } else if (condition != NULL && server->refuses_condition) {
         s3_error(request, 501, "NotImplemented");
@@ -379,7 +390,7 @@ static void s3_upload_free(struct s3_upload *upload)
 static void s3_create_upload(struct s3_request *request)
 {
     struct s3_server *server = request->server;
-    if (server->denies_write) {
+    if (server->denies_write || !s3_is_encrypted_well(request)) {
         s3_error(request, 403, "AccessDenied");
         return;
     }

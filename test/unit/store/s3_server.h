@@ -102,6 +102,8 @@ struct s3_server {
     bool refuses_condition; // 501
     bool has_own_etags;     // as with keys of its own: aws:kms
     bool is_write_once;     // 403 to a PUT of what is there
+    bool demands_condition; // 403 to a PUT that might replace something
+    const char *kms_key;    // 403 to what is to be encrypted by another one; NULL: all is well
     bool denies_write;
     bool denies_read;
     bool denies_delete;

@@ -223,29 +223,71 @@ static void test_endpoints_of_another_form(void **state)
 static void test_a_probe_names_what_is_missing(void **state)
 {
     struct fixture *fixture = *state;
+    fixture->config.prefix = "exports/";
     open_store(fixture);
     struct store_probe probe = {0};
     fixture->server.denies_write = true;
-    assert_false(store_probe(fixture->store, "exports/probe", &probe, &fixture->err));
+    assert_false(store_probe(fixture->store, "probe", &probe, &fixture->err));
     assert_int_equal(fixture->err.kind, ERR_DENIED);
     assert_non_null(strstr(fixture->err.message, "s3:PutObject on test-bucket/exports/probe"));
     assert_non_null(
         strstr(fixture->err.message, "\"Resource\": \"arn:aws:s3:::test-bucket/exports/*\"}"));
     fixture->server.denies_write = false;
     fixture->server.denies_read = true;
-    assert_true(store_probe(fixture->store, "exports/probe", &probe, &fixture->err));
+    assert_true(store_probe(fixture->store, "probe", &probe, &fixture->err));
     assert_false(probe.is_readable);
     assert_true(probe.is_deletable);
     assert_int_equal(s3_server_object_count(&fixture->server), 0);
     fixture->server.denies_read = false;
     fixture->server.denies_delete = true;
-    assert_true(store_probe(fixture->store, "exports/probe", &probe, &fixture->err));
+    assert_true(store_probe(fixture->store, "probe", &probe, &fixture->err));
     assert_true(probe.is_readable);
     assert_false(probe.is_deletable);
     assert_int_equal(s3_server_object_count(&fixture->server), 1);
     s3_server_fail(&fixture->server, S3_FAULT_FLIPPED, 1, 1);
-    assert_false(store_probe(fixture->store, "exports/probe", &probe, &fixture->err));
+    assert_false(store_probe(fixture->store, "flipped", &probe, &fixture->err));
     assert_int_equal(fixture->err.kind, ERR_CORRUPT);
+}
+
+// A probe may find itself, where it could not be deleted; it never replaces anything, and some
+// buckets take nothing else.
+static void test_a_probe_replaces_nothing(void **state)
+{
+    struct fixture *fixture = *state;
+    open_store(fixture);
+    struct store_probe probe = {0};
+    fixture->server.demands_condition = true;
+    fixture->server.denies_delete = true;
+    for (int i = 0; i < 2; i++) {
+        if (!store_probe(fixture->store, "probe", &probe, &fixture->err))
+            fail_msg("%s", fixture->err.message);
+        assert_false(probe.is_deletable);
+    }
+    s3_server_put(&fixture->server, "other", "theirs");
+    assert_false(store_probe(fixture->store, "other", &probe, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_CORRUPT);
+    fixture->server.refuses_condition = true;
+    fixture->server.demands_condition = false;
+    assert_true(store_probe(fixture->store, "without", &probe, &fixture->err));
+}
+
+static void test_objects_are_encrypted_by_the_key_that_was_named(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t sizes[] = {700, 2000}; // at once, and in parts
+    fixture->server.kms_key = "arn:aws:kms:us-east-1:123456789012:alias/exports";
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        fixture->config.kms_key_arn = NULL;
+        open_store(fixture);
+        assert_false(put(fixture, "plain", sizes[i]));
+        assert_int_equal(fixture->err.kind, ERR_DENIED);
+        fixture->config.kms_key_arn = fixture->server.kms_key;
+        open_store(fixture);
+        expect_put(fixture, i == 0 ? "small" : "large", sizes[i]);
+        struct store_probe probe = {0};
+        assert_true(store_probe(fixture->store, "probe", &probe, &fixture->err));
+    }
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 0);
 }
 
 // Without permission to read, nothing is compared: the first put is good, the second says why not.
@@ -457,6 +499,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_buckets_in_front_of_the_host, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_endpoints_of_another_form, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_probe_names_what_is_missing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_probe_replaces_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_objects_are_encrypted_by_the_key_that_was_named,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_bucket_that_may_not_be_read, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_what_a_put_costs, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_a_store_that_is_always_busy_is_given_up, set_up,
