@@ -30,6 +30,13 @@ const struct option gcp_option_table[] = {
      .offset = offsetof(struct gcp_settings, metadata_endpoint),
      .default_text = "http://169.254.169.254",
      .doc = "URL of the machine's metadata service"},
+    {.name = "gcp.use_metadata",
+     .type = OPTION_BOOL,
+     .offset = offsetof(struct gcp_settings, uses_metadata),
+     .default_text = "false",
+     .doc =
+         "This machine is one of Google's, and its service account may be the customers': enables "
+         "service accounts as destinations without gcp.key_file"},
 };
 
 const size_t gcp_option_count = ARRAY_COUNT(gcp_option_table);

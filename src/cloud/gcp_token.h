@@ -15,6 +15,7 @@ struct gcp_settings {
     const char *token_endpoint;
     const char *iam_endpoint;
     const char *metadata_endpoint;
+    bool uses_metadata; // without a key file, customers' service accounts are for the machine's own
 };
 
 extern const struct option gcp_option_table[];

@@ -58,6 +58,12 @@ const struct option smtp_option_table[] = {
      .max = 104857600,
      .unit = "bytes",
      .doc = "Largest file that is attached for those who ask for it; larger ones are linked only"},
+    {.name = "smtp.allowed_recipients",
+     .type = OPTION_LIST,
+     .offset = offsetof(struct smtp_settings, allowed_recipients),
+     .doc =
+         "Addresses, and @DOMAIN for all of a domain, that subscriptions may send mail to; may be "
+         "repeated (default: any address)"},
 };
 const size_t smtp_option_count = ARRAY_COUNT(smtp_option_table);
 

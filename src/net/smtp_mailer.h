@@ -15,6 +15,7 @@ struct smtp_settings {
     const char *ca_file;
     int64_t timeout_ms;
     int64_t attachment_bytes;
+    struct option_list allowed_recipients; // addresses and "@domain"; empty: any
 };
 
 extern const struct option smtp_option_table[];
