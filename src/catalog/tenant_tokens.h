@@ -135,7 +135,11 @@ NODISCARD bool tenant_verify(struct catalog *catalog, struct slice token, int64_
                              struct arena *arena, struct tenant_identity *ret_identity,
                              struct err *err);
 
-// For signed URLs: whether what minted them (a token's key id, an app's branch key) still stands.
+// The links in a subscription's mail belong to no token: this and its id are their key id.
+#define TENANT_SUBSCRIPTION_KEY "subscription-"
+
+// For signed URLs: whether what minted them (a token's key id, an app's branch key, a
+// subscription) still stands.
 // *ret_valid false when it is unknown or revoked, or its organization disabled.
 NODISCARD bool tenant_key_is_valid(struct catalog *catalog, const char *key_id, bool *ret_valid,
                                    struct err *err);

@@ -126,7 +126,10 @@ void tenant_token_hash(struct slice token, char ret_hash[TENANT_HASH_CHARS + 1])
 bool tenant_key_is_valid(struct catalog *catalog, const char *key_id, bool *ret_valid,
                          struct err *err)
 {
-    const struct db_value values[] = {db_text(key_id)};
+    const size_t prefix_size = sizeof TENANT_SUBSCRIPTION_KEY - 1;
+    const bool is_subscriptions = strncmp(key_id, TENANT_SUBSCRIPTION_KEY, prefix_size) == 0;
+    const struct db_value values[] = {db_text(key_id),
+                                      db_text(is_subscriptions ? key_id + prefix_size : "")};
     int64_t count = 0;
     TRY(catalog_query_int64(
         catalog,
@@ -134,7 +137,9 @@ bool tenant_key_is_valid(struct catalog *catalog, const char *key_id, bool *ret_
         "  ON o.id = t.organization_id WHERE t.key_id = $1 AND t.revoked_at_ms = 0"
         "  AND coalesce(o.disabled_at_ms, 0) = 0)"
         " + (SELECT count(*) FROM apps a JOIN organizations o ON o.id = a.organization_id"
-        "  WHERE a.branch_key = $1 AND o.disabled_at_ms = 0)",
+        "  WHERE a.branch_key = $1 AND o.disabled_at_ms = 0)"
+        " + (SELECT count(*) FROM subscriptions s JOIN organizations o"
+        "  ON o.id = s.organization_id WHERE s.id = $2 AND o.disabled_at_ms = 0)",
         values, ARRAY_COUNT(values), &count, err));
     *ret_valid = count > 0;
     return true;
