@@ -12,6 +12,12 @@ struct destination_settings {
     struct option_list allowed_networks; // CIDRs that those may be in besides public addresses
     const char *proxy;                   // http://HOST:PORT, or NULL
     const char *ca_file;                 // PEM, or NULL: the system's
+    int64_t connect_timeout_ms;
+    int64_t stall_timeout_ms; // without a byte in either direction
+    int64_t call_timeout_ms;  // of a call without a file
+    int64_t attempts;         // of a call whose failure may pass
+    int64_t back_off_ms;      // before the second one; longer each time
+    int64_t back_off_max_ms;
 };
 
 extern const struct option destination_option_table[];

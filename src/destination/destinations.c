@@ -26,7 +26,6 @@ bool destinations_open_bucket(struct destinations *destinations,
     struct destination_bucket bucket = {0};
     TRY(destinations->ops->open_bucket(destinations, request, arena, &bucket, err));
     ASSERT(bucket.store != NULL);
-    ASSERT(bucket.prefix[0] == '\0' || bucket.prefix[strlen(bucket.prefix) - 1] == '/');
     *ret_bucket = bucket;
     return true;
 }
@@ -35,7 +34,9 @@ void destination_bucket_close(struct destination_bucket *bucket)
 {
     if (!bucket->is_borrowed)
         store_close(&bucket->store);
-    bucket->store = NULL;
+    if (bucket->release != NULL)
+        bucket->release(bucket->context);
+    *bucket = (struct destination_bucket){0};
 }
 
 bool destinations_send_mail(struct destinations *destinations, const struct destination_mail *mail,

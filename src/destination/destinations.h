@@ -24,9 +24,12 @@ struct destination_request {
 };
 
 struct destination_bucket {
-    struct store *store; // closed by destination_bucket_close, unless it is borrowed
+    struct store *store; // of the folder that the destination names; closed by
+                         // destination_bucket_close, unless it is borrowed
     bool is_borrowed;
-    const char *prefix; // of all keys, with its slash; "" for none
+    // Of whoever opened it: called when it is closed. NULL: nothing.
+    void (*release)(void *context);
+    void *context;
 };
 
 // Opens nothing at the provider yet, except for credentials when there are none at hand. DENIED
@@ -84,7 +87,6 @@ const char *destinations_sign(const struct destinations *destinations, const cha
 // Buckets are all the one store, which the caller keeps; mails are kept and answered by a script.
 struct destinations_memory {
     struct store *store;
-    const char *prefix;
     enum err_kind bucket_failure;                  // of open_bucket; ERR_NONE: none
     enum err_kind mail_failure;                    // of send_mail
     const struct destination_mail_result *results; // of the next mails; SENT when they are used up

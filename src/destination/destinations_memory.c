@@ -24,7 +24,6 @@ static bool destinations_memory_open_bucket(struct destinations *destinations,
     *ret_bucket = (struct destination_bucket){
         .store = memory->store,
         .is_borrowed = true,
-        .prefix = memory->prefix == NULL ? "" : memory->prefix,
     };
     return true;
 }

@@ -59,31 +59,34 @@ bool job_deliver_prefix(const struct subscription *subscription, struct arena *a
     return true;
 }
 
+// Below the folder that the destination names.
+static const char *job_deliver_place(const struct job *job, const struct job_route *route,
+                                     const char *key, struct arena *arena)
+{
+    if (!route->goes_to_bucket || job->kind != JOB_SAMPLE)
+        return key;
+    const char *slash = strrchr(key, '/');
+    ASSERT(slash != NULL);
+    return arena_format(arena, JOB_DELIVER_OWN_FOLDER "/sample/%s%s", job->id, slash);
+}
+
 const char *job_deliver_key(const struct job *job, const struct job_route *route,
                             const char *prefix, const char *key, struct arena *arena)
 {
-    if (!route->goes_to_bucket)
-        return key;
-    if (job->kind != JOB_SAMPLE)
-        return arena_format(arena, "%s%s", prefix, key);
-    const char *slash = strrchr(key, '/');
-    ASSERT(slash != NULL);
-    return arena_format(arena, "%s" JOB_DELIVER_OWN_FOLDER "/sample/%s%s", prefix, job->id, slash);
+    return arena_format(arena, "%s%s", prefix, job_deliver_place(job, route, key, arena));
 }
 
-// <prefix>v2/y=.../[h=.../]app_id=A/job_id=J/_manifest.json; of all apps: organization_id=O.
-static const char *job_deliver_manifest_key(const struct job_delivery *delivery, const char *prefix)
+// v2/y=.../[h=.../]app_id=A/job_id=J/_manifest.json; of all apps: organization_id=O.
+static const char *job_deliver_manifest_place(const struct job_delivery *delivery)
 {
     const struct job *job = delivery->job;
-    struct arena *arena = delivery->arena;
     const char *key = delivery->files[0].key;
     const char *app = strstr(key, "/app_id=");
     ASSERT(app != NULL);
     const bool is_of_app = job->app_id != NULL;
-    const char *name = arena_format(arena, "%.*s/%s=%s/job_id=%s/" JOB_DELIVER_MANIFEST_NAME,
-                                    (int)(app - key), key, is_of_app ? "app_id" : "organization_id",
-                                    is_of_app ? job->app_id : job->organization_id, job->id);
-    return job_deliver_key(job, delivery->route, prefix, name, arena);
+    return arena_format(delivery->arena, "%.*s/%s=%s/job_id=%s/" JOB_DELIVER_MANIFEST_NAME,
+                        (int)(app - key), key, is_of_app ? "app_id" : "organization_id",
+                        is_of_app ? job->app_id : job->organization_id, job->id);
 }
 
 // --- One object
@@ -217,13 +220,13 @@ static bool job_deliver_abort_uploads(const struct job_delivery *delivery, struc
 // --- Buckets
 
 static bool job_deliver_files(const struct job_delivery *delivery, struct store *store,
-                              const char *prefix, struct err *err)
+                              struct err *err)
 {
     TRY(job_deliver_abort_uploads(delivery, store, err));
     for (size_t i = 0; i < delivery->file_count; i++) {
         const struct job_file *file = &delivery->files[i];
-        const char *key = job_deliver_key(delivery->job, delivery->route, prefix, file->key,
-                                          delivery->arena);
+        const char *key = job_deliver_place(delivery->job, delivery->route, file->key,
+                                            delivery->arena);
         TRY(job_deliver_file(delivery, store, key, file, err));
     }
     return true;
@@ -246,8 +249,7 @@ bool job_deliver_probe(const struct destination_bucket *bucket, const char *name
                        struct arena *arena, struct err *err)
 {
     struct store_probe probe = {0};
-    const char *key = arena_format(arena, "%s" JOB_DELIVER_OWN_FOLDER "/probe-%s", bucket->prefix,
-                                   name);
+    const char *key = arena_format(arena, JOB_DELIVER_OWN_FOLDER "/probe-%s", name);
     return store_probe(bucket->store, key, &probe, err);
 }
 
@@ -255,12 +257,14 @@ static bool job_deliver_sample(const struct job_delivery *delivery,
                                const struct destination_bucket *bucket, struct err *err)
 {
     struct arena *arena = delivery->arena;
-    TRY(job_deliver_probe(bucket, delivery->job->id, arena, err));
-    TRY(job_deliver_files(delivery, bucket->store, bucket->prefix, err));
+    const char *probe_name = arena_format(arena, "%s-%lld", delivery->job->id,
+                                          (long long)delivery->job->fence);
+    TRY(job_deliver_probe(bucket, probe_name, arena, err));
+    TRY(job_deliver_files(delivery, bucket->store, err));
     for (size_t i = 0; i < delivery->file_count; i++) {
         struct err ignored; // who may not delete, keeps the sample
-        const char *key = job_deliver_key(delivery->job, delivery->route, bucket->prefix,
-                                          delivery->files[i].key, arena);
+        const char *key = job_deliver_place(delivery->job, delivery->route, delivery->files[i].key,
+                                            arena);
         (void)!store_delete(bucket->store, key, &ignored);
     }
     return subscription_settle_probe(delivery->catalog, delivery->job->subscription_id,
@@ -273,8 +277,8 @@ static bool job_deliver_to_bucket(const struct job_delivery *delivery, struct er
     TRY(job_deliver_open_bucket(delivery, &bucket, err));
     if (delivery->job->kind == JOB_SAMPLE)
         return job_deliver_sample(delivery, &bucket, err);
-    TRY(job_deliver_files(delivery, bucket.store, bucket.prefix, err));
-    const char *key = job_deliver_manifest_key(delivery, bucket.prefix);
+    TRY(job_deliver_files(delivery, bucket.store, err));
+    const char *key = job_deliver_manifest_place(delivery);
     return job_deliver_manifest(delivery, bucket.store, key, err);
 }
 
@@ -286,7 +290,7 @@ bool job_deliver(const struct job_delivery *delivery, struct err *err)
     if (route->goes_to_bucket)
         return job_deliver_to_bucket(delivery, err);
     if (route->goes_to_hosted)
-        TRY(job_deliver_files(delivery, delivery->config->hosted, "", err));
+        TRY(job_deliver_files(delivery, delivery->config->hosted, err));
     return !route->goes_by_mail || job_mail_send(delivery, err);
 }
 
@@ -312,7 +316,7 @@ void job_deliver_discard(const struct job_delivery *delivery)
         return;
     for (size_t i = 0; i < delivery->file_count; i++)
         job_deliver_take_away(bucket.store,
-                              job_deliver_key(delivery->job, delivery->route, bucket.prefix,
-                                              delivery->files[i].key, delivery->arena),
+                              job_deliver_place(delivery->job, delivery->route,
+                                                delivery->files[i].key, delivery->arena),
                               &delivery->files[i]);
 }

@@ -26,10 +26,10 @@ struct job_route job_route_of(const struct job_run_config *config, const struct 
 bool job_route_is_delivered(const struct job_route *route);
 
 // Where a file that was made under key will be: its key in the bucket that it goes to. For
-// manifests. prefix as in destination_bucket.
+// manifests. prefix: of job_deliver_prefix.
 const char *job_deliver_key(const struct job *job, const struct job_route *route,
                             const char *prefix, const char *key, struct arena *arena);
-// The prefix of the customer's bucket, "" when there is none. CORRUPT.
+// The folder in the customer's bucket, with its slash; "" when there is none. CORRUPT.
 NODISCARD bool job_deliver_prefix(const struct subscription *subscription, struct arena *arena,
                                   const char **ret_prefix, struct err *err);
 

@@ -20,7 +20,7 @@
     "\"prefix\":\"in/here\",\"resource_access_id\":\"arn:aws:iam::123456789012:role/x\"}"
 #define MAIL                                                                                       \
     "{\"subscription_type\":\"email\",\"recipient_emails\":[\"a@example.com\",\"b@example.com\"]}"
-#define KEY_START "in/here/v2/y=2024/m=10/d=04/h=05/app_id="
+#define KEY_START "v2/y=2024/m=10/d=04/h=05/app_id="
 
 struct fixture {
     struct job_fixture *job;
@@ -35,7 +35,7 @@ static struct fixture set_up(struct job_fixture *job_fixture, const char *destin
         .job = job_fixture,
         .spool = store_memory_new(),
         .bucket = store_memory_new(),
-        .memory = {.prefix = "in/here/", .arena = &job_fixture->arena},
+        .memory = {.arena = &job_fixture->arena},
     };
     job_fixture->destination = destination;
     job_fixture->config.spool = fixture.spool;
@@ -149,8 +149,9 @@ static void assert_delivered(struct fixture *fixture, const struct job *job)
     const struct json_node *files = json_node_get(json_tree_root(tree), "files");
     assert_int_equal(json_node_count(files), 1);
     const struct json_node *file = json_node_at(files, 0);
-    assert_true(
-        slice_equal_text(json_node_text(json_node_get(file, "key")), file_key(fixture, job)));
+    const char *whole_key = arena_format(&fixture->job->arena, "in/here/%s",
+                                         file_key(fixture, job));
+    assert_true(slice_equal_text(json_node_text(json_node_get(file, "key")), whole_key));
     struct slice hex = json_node_text(json_node_get(file, "sha256"));
     uint8_t sha256[32];
     assert_true(hex_decode(hex, sha256, sizeof sha256));
@@ -159,7 +160,7 @@ static void assert_delivered(struct fixture *fixture, const struct job *job)
                                           (uint64_t)json_node_int64(json_node_get(file, "bytes")),
                                           sha256, &state, &fixture->job->err));
     assert_int_equal(state, STORE_SAME);
-    assert_null(text_of(fixture, fixture->spool, file_key(fixture, job) + strlen("in/here/")));
+    assert_null(text_of(fixture, fixture->spool, file_key(fixture, job)));
 }
 
 static void test_files_and_then_the_manifest_are_in_the_bucket(void **state)
@@ -259,7 +260,7 @@ static void test_damage_in_the_spool_is_made_good(void **state)
     start(&fixture);
     const char *id = subscribe(&fixture);
     struct job job = job_fixture_claim_hour(fixture.job, id, JOB_FIXTURE_HOUR(5));
-    const char *key = file_key(&fixture, &job) + strlen("in/here/");
+    const char *key = file_key(&fixture, &job);
     fixture.memory.bucket_failure = ERR_UNAVAILABLE;
     fail_to_run(&fixture, &job, ERR_UNAVAILABLE);
     fixture.memory.bucket_failure = ERR_NONE;
@@ -290,8 +291,7 @@ static void test_a_file_that_is_gone_from_the_spool_is_made_again(void **state)
     fail_to_run(&fixture, &job, ERR_UNAVAILABLE);
     fixture.memory.bucket_failure = ERR_NONE;
     assert_done(fixture.job,
-                store_delete(fixture.spool, file_key(&fixture, &job) + strlen("in/here/"),
-                             &fixture.job->err));
+                store_delete(fixture.spool, file_key(&fixture, &job), &fixture.job->err));
     job = again(&fixture, &job);
     run(&fixture, &job);
     assert_delivered(&fixture, &job);
