@@ -98,7 +98,8 @@ struct api_config {
     const char *tls_certificate_pem; // NULL: plain HTTP
     const char *tls_key_pem;
     struct ingest_log *log;
-    struct store *bucket;
+    struct store *bucket;                 // the hosted bucket, when it is on this machine
+    const struct hosted_settings *hosted; // where it is
     uint8_t url_key[API_URL_KEY_BYTES];   // what signed URLs rest on; secret
     const struct cipher_key *secret_keys; // of secrets in the catalog: the first one seals
     size_t secret_key_count;

@@ -8,11 +8,6 @@
 #include "api/api_subscriptions.h"
 #include "api/api_write.h"
 
-static bool api_is_hosted(const struct subscription *subscription)
-{
-    return subscription->report.destination == REPORT_BRANCH;
-}
-
 // Signed URLs are minted for a second of time, so within it a list is the same until something
 // changes. Parts are separated by what no id has; the path's part comes last, since it may hold
 // anything.
@@ -110,8 +105,7 @@ bool api_native_job_get(struct api_call *call, struct err *err)
     struct subscription subscription = {0};
     struct job job = {0};
     TRY(api_native_job(call, &subscription, &job, err));
-    api_write_native_job(call, &job, api_is_hosted(&subscription));
-    return true;
+    return api_write_native_job(call, &job, &subscription, err);
 }
 
 bool api_native_job_manifest(struct api_call *call, struct err *err)
@@ -134,7 +128,7 @@ bool api_native_job_retry(struct api_call *call, struct err *err)
     TRY(api_native_job(call, &subscription, &failed, err));
     TRY(job_retry(call->catalog, call->identity.organization_id, call->match.params[0],
                   call->now_ms, call->arena, &job, err));
-    api_write_native_job(call, &job, api_is_hosted(&subscription));
+    TRY(api_write_native_job(call, &job, &subscription, err));
     api_call_changed(call);
     return true;
 }
@@ -152,7 +146,7 @@ bool api_native_job_restore(struct api_call *call, struct err *err)
         .expires_at_ms = call->now_ms + call->api->config.settings.export_retention_ms,
     };
     TRY(job_restore(call->catalog, &request, call->arena, &job, err));
-    api_write_native_job(call, &job, api_is_hosted(&subscription));
+    TRY(api_write_native_job(call, &job, &subscription, err));
     api_call_changed(call);
     return true;
 }

@@ -2,6 +2,7 @@
 // Bodies of the native calls under /v1.
 #include "api/api_shapes.h"
 #include "base/check.h"
+#include "catalog/deliveries.h"
 #include "model/field.h"
 
 static const char *api_field_type_at(size_t index)
@@ -86,6 +87,13 @@ static const struct api_member api_native_subscription[] = {
     {"paused", "boolean", NULL},
     {"created_at", "time", NULL},
     {"deactivated_at?", "time", NULL},
+    {"probe?", "Probe", "Of a bucket of the customer"},
+    {NULL, NULL, NULL},
+};
+
+static const struct api_member api_probe[] = {
+    {"probed_at?", "time", "When it was last tried whether the bucket can be written to"},
+    {"failure", "string?", "Why it cannot; null: it can, as far as is known"},
     {NULL, NULL, NULL},
 };
 
@@ -168,6 +176,21 @@ static const struct api_member api_native_job[] = {
     {"app_id", "id?", "null: of all apps"},
     {"created_at", "time", NULL},
     {"finished_at?", "time", NULL},
+    {"recipients?", "Recipient[]", "Of a job that goes by mail, those who were tried"},
+    {NULL, NULL, NULL},
+};
+
+static const char *api_recipient_status_at(size_t index)
+{
+    return index <= JOB_RECIPIENT_REFUSED
+               ? job_recipient_state_name((enum job_recipient_state)index)
+               : NULL;
+}
+
+static const struct api_member api_recipient[] = {
+    {"email", "string", NULL},
+    {"status", "RecipientStatus", "pending: to be tried again"},
+    {"reason?", "string", "What the mail server said"},
     {NULL, NULL, NULL},
 };
 
@@ -242,6 +265,9 @@ const struct api_shape api_shapes_native[] = {
      .doc = "A job with what Branch's calls leave out",
      .base = "Job",
      .members = api_native_job},
+    {.name = "Recipient", .doc = "One who gets mail", .members = api_recipient},
+    {.name = "RecipientStatus", .doc = "What came of a mail", .value_at = api_recipient_status_at},
+    {.name = "Probe", .doc = "Whether a bucket can be written to", .members = api_probe},
     {.name = "ManifestRange", .doc = "Ingest numbers", .members = api_manifest_range},
     {.name = "ManifestFile", .doc = "A file that was delivered", .members = api_manifest_file},
     {.name = "ManifestZone", .doc = "A time zone", .members = api_manifest_zone},

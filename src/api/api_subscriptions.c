@@ -29,6 +29,16 @@ const char *api_subscription_status(const struct subscription *subscription)
 
 // --- Bodies
 
+static void api_write_probe(struct json_text *json, const struct subscription *subscription)
+{
+    json_text_key(json, "probe");
+    json_text_open(json, '{');
+    if (subscription->probed_at_ms > 1) // 1: it is to be tried
+        api_write_time(json, "probed_at", subscription->probed_at_ms);
+    json_text_member_text(json, "failure", subscription->probe_failure);
+    json_text_close(json, '}');
+}
+
 static void api_write_subscription(struct api_call *call, const struct subscription *subscription)
 {
     struct json_text *json = &call->json;
@@ -53,6 +63,8 @@ static void api_write_subscription(struct api_call *call, const struct subscript
         api_write_time(json, "created_at", subscription->created_at_ms);
         if (subscription->deactivated_at_ms != 0)
             api_write_time(json, "deactivated_at", subscription->deactivated_at_ms);
+        if (subscription->report.destination == REPORT_CLOUD)
+            api_write_probe(json, subscription);
     }
     json_text_close(json, '}');
 }

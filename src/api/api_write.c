@@ -2,8 +2,7 @@
 #include "api/api_write.h"
 
 #include "base/civil.h"
-#include "base/hash.h"
-#include "net/sigv4.h"
+#include "catalog/deliveries.h"
 
 void api_write_time(struct json_text *json, const char *key, int64_t time_ms)
 {
@@ -15,13 +14,8 @@ void api_write_time(struct json_text *json, const char *key, int64_t time_ms)
 
 void api_url_secret(const struct api *api, const char *key_id, uint8_t ret_secret[32])
 {
-    hmac_sha256(slice_of(api->config.url_key, sizeof api->config.url_key), slice_text(key_id),
-                ret_secret);
-}
-
-static const char *api_host_of(const char *base_url)
-{
-    return strstr(base_url, "://") + 3; // api_open has checked it
+    hosted_url_secret(slice_of(api->config.url_key, sizeof api->config.url_key), key_id,
+                      ret_secret);
 }
 
 // The signature lives for the documented seven days from now; the file may go before.
@@ -31,17 +25,13 @@ const char *api_sign_file(struct api_call *call, const struct job_file *file)
         api_url_secret(call->api, call->identity.key_id, call->url_secret);
         call->has_url_secret = true;
     }
-    const char *base_url = api_base_url(call);
-    const struct sigv4_url url = {
-        .host = api_host_of(base_url),
-        .path = arena_format(call->arena, "/exports/%s", file->key),
+    const struct hosted_signer signer = {
+        .settings = call->api->config.hosted,
+        .base_url = api_base_url(call),
         .key_id = call->identity.key_id,
         .secret = slice_of(call->url_secret, sizeof call->url_secret),
-        .region = API_URL_REGION,
-        .signed_at_ms = call->now_ms,
-        .expires_s = SIGV4_EXPIRES_MAX_S,
     };
-    return arena_format(call->arena, "%s%s", base_url, sigv4_sign_url(&url, call->arena));
+    return hosted_sign(&signer, file->key, call->now_ms, call->arena);
 }
 
 size_t api_job_file_count(const struct api_call *call, const struct job *job)
@@ -91,17 +81,48 @@ void api_write_job(struct api_call *call, const struct job *job, bool is_hosted)
     json_text_close(&call->json, '}');
 }
 
-void api_write_native_job(struct api_call *call, const struct job *job, bool is_hosted)
+static void api_write_recipients(struct json_text *json, const struct job_recipient *recipients,
+                                 size_t count)
 {
+    json_text_key(json, "recipients");
+    json_text_open(json, '[');
+    for (size_t i = 0; i < count; i++) {
+        json_text_open(json, '{');
+        json_text_member_text(json, "email", recipients[i].address);
+        json_text_member_text(json, "status", job_recipient_state_name(recipients[i].state));
+        if (recipients[i].reason != NULL)
+            json_text_member_text(json, "reason", recipients[i].reason);
+        json_text_close(json, '}');
+    }
+    json_text_close(json, ']');
+}
+
+bool api_is_hosted(const struct subscription *subscription)
+{
+    return subscription->report.destination == REPORT_BRANCH;
+}
+
+bool api_write_native_job(struct api_call *call, const struct job *job,
+                          const struct subscription *subscription, struct err *err)
+{
+    struct job_recipient *recipients = NULL;
+    size_t recipient_count = 0;
+    const bool has_recipients = subscription->report.destination == REPORT_EMAIL;
+    if (has_recipients)
+        TRY(job_recipients(call->catalog, job->id, call->arena, &recipients, &recipient_count,
+                           err));
     struct json_text *json = &call->json;
     json_text_open(json, '{');
-    api_write_job_members(call, job, is_hosted);
+    api_write_job_members(call, job, api_is_hosted(subscription));
     json_text_member_text(json, "subscription_id", job->subscription_id);
     json_text_member_text(json, "app_id", job->app_id);
     api_write_time(json, "created_at", job->created_at_ms);
     if (job->finished_at_ms != 0)
         api_write_time(json, "finished_at", job->finished_at_ms);
+    if (has_recipients)
+        api_write_recipients(json, recipients, recipient_count);
     json_text_close(json, '}');
+    return true;
 }
 
 void api_write_success(struct api_call *call, const char *description)

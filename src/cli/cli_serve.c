@@ -130,6 +130,12 @@ static size_t serve_fill_sets(struct serve_options *options,
                                             options == NULL ? NULL : &options->destination};
     ret_sets[count++] = (struct option_set){notify_option_table, notify_option_count,
                                             options == NULL ? NULL : &options->notify};
+    ret_sets[count++] = (struct option_set){hosted_option_table, hosted_option_count,
+                                            options == NULL ? NULL : &options->hosted};
+    ret_sets[count++] = (struct option_set){aws_option_table, aws_option_count,
+                                            options == NULL ? NULL : &options->aws};
+    ret_sets[count++] = (struct option_set){gcp_option_table, gcp_option_count,
+                                            options == NULL ? NULL : &options->gcp};
     ret_sets[count++] = (struct option_set){smtp_option_table, smtp_option_count,
                                             options == NULL ? NULL : &options->smtp};
     ASSERT(count <= CLI_SETS_MAX);
@@ -189,6 +195,39 @@ static bool serve_listen(struct serve *serve, struct arena *arena, struct err *e
     serve->address = arena_format(arena, "%.*s:%d", (int)(colon - serve->options.listen),
                                   serve->options.listen, port);
     return true;
+}
+
+// The first base URL that was given, without a slash at its end; else the address.
+static const char *serve_base_url(const struct serve *serve, struct arena *arena)
+{
+    const struct option_list *base_urls = &serve->options.api.base_urls;
+    if (base_urls->count == 0)
+        return arena_format(arena, "%s://%s", serve->tls_certificate_pem == NULL ? "http" : "https",
+                            serve->address == NULL ? serve->options.listen : serve->address);
+    char *url = arena_copy_text(arena, base_urls->items[0]);
+    for (size_t size = strlen(url); size > 0 && url[size - 1] == '/'; size--)
+        url[size - 1] = '\0';
+    return url;
+}
+
+static bool serve_describe(struct serve *serve, const struct cli_invocation *invocation,
+                           struct err *err)
+{
+    const struct serve_options *options = &serve->options;
+    serve->destinations = (struct destinations_net_config){
+        .settings = &options->destination,
+        .hosted = &options->hosted,
+        .aws = &options->aws,
+        .gcp = &options->gcp,
+        .smtp = &options->smtp,
+        .environment = invocation->input.environment,
+        .secret_keys = serve->data.secret_keys,
+        .secret_key_count = serve->data.secret_key_count,
+        .base_url = serve_base_url(serve, invocation->arena),
+        .url_key = slice_of(serve->data.url_key, sizeof serve->data.url_key),
+        .clock = clock_system(),
+    };
+    return destinations_net_check(&serve->destinations, err);
 }
 
 static size_t serve_list_processes(struct serve *serve,
@@ -253,7 +292,9 @@ static bool serve_prepare(struct serve *serve, const struct cli_invocation *invo
     char *supervisor_id = arena_alloc(invocation->arena, SERVE_SUPERVISOR_ID + 1);
     rng_text(rng_system(), supervisor_id, SERVE_SUPERVISOR_ID);
     serve->supervisor_id = supervisor_id;
-    return !serve->has_api || serve_listen(serve, invocation->arena, err);
+    if (serve->has_api)
+        TRY(serve_listen(serve, invocation->arena, err));
+    return serve_describe(serve, invocation, err);
 }
 
 static bool serve_run(const struct cli_invocation *invocation, struct err *err)

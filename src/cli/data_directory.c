@@ -21,7 +21,7 @@
 #define DATA_LOCK_POLL_MS  20
 
 static const char data_secrets_name[] = "keys/secrets.key";
-static const char *const data_folders[] = {"keys", "log", "lake", "exports", "tmp"};
+static const char *const data_folders[] = {"keys", "log", "lake", "exports", "spool", "tmp"};
 
 static char *data_path(struct arena *arena, const char *path, const char *name)
 {
@@ -81,6 +81,7 @@ bool data_directory_open(const char *path, struct arena *arena, struct data_dire
         .path = arena_copy_text(arena, path),
         .catalog_path = data_path(arena, path, "milkrun.db"),
         .exports_path = data_path(arena, path, "exports"),
+        .spool_path = data_path(arena, path, "spool"),
         .temp_path = data_path(arena, path, "tmp"),
         .lock_fd = -1,
     };

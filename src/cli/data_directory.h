@@ -5,7 +5,8 @@
 //     keys/        url.key: what signed URLs rest on
 //                  secrets.key: what secrets in the catalog are sealed with
 //     log/         the ingest log          lake/     segments
-//     exports/     the hosted bucket       tmp/      spill space, emptied at start
+//     exports/     the hosted bucket       spool/    files for other places, until they are there
+//     tmp/         spill space, emptied at start
 //     lock         held by the one `milkrun serve` of the directory
 //     node_id      a name that stays
 // Upholds INV-18 (docs/invariants.md).
@@ -22,6 +23,7 @@ struct data_directory {
     const char *path;
     const char *catalog_path;
     const char *exports_path;
+    const char *spool_path;
     const char *temp_path;
     const char *node_id;
     uint8_t url_key[DATA_URL_KEY_BYTES];

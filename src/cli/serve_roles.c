@@ -32,10 +32,15 @@ static void serve_free_api(struct api **api)
     api_close(api, 0);
 }
 
-static struct api_destination_settings
-serve_describe_destinations(const struct serve_options *options)
+static struct api_destination_settings serve_describe_destinations(const struct serve *serve)
 {
+    const struct serve_options *options = &serve->options;
     return (struct api_destination_settings){
+        .has_aws = destinations_have_aws(&serve->destinations),
+        .aws_account_id = options->aws.account_id,
+        .has_gcp = destinations_have_gcp(&serve->destinations),
+        .has_mail = smtp_settings_are_given(&options->smtp),
+        .mail_allowed_recipients = options->smtp.allowed_recipients,
         .customer_endpoints = options->destination.customer_endpoints,
         .has_proxy = options->destination.proxy != NULL,
     };
@@ -81,6 +86,7 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
         .tls_key_pem = serve->tls_key_pem,
         .log = log,
         .bucket = bucket,
+        .hosted = &options->hosted,
         .secret_keys = serve->data.secret_keys,
         .secret_key_count = serve->data.secret_key_count,
         .on_change = serve_wake,
@@ -89,7 +95,7 @@ bool serve_run_api(const struct supervisor_process *process, int ready_fd, struc
     config.settings.export_retention_ms = options->worker.file_retention_ms;
     config.settings.hourly_grace_ms = options->scheduler.hourly_grace_ms;
     config.settings.daily_grace_ms = options->scheduler.daily_grace_ms;
-    config.settings.destinations = serve_describe_destinations(options);
+    config.settings.destinations = serve_describe_destinations(serve);
     config.settings.notify = (struct api_notify_settings){
         .limit = options->notify.limit,
         .has_mail = smtp_settings_are_given(&options->smtp),
@@ -121,6 +127,8 @@ bool serve_run_scheduler(const struct supervisor_process *process, int ready_fd,
         .options = &serve->options.scheduler,
         .catalog_path = serve->data.catalog_path,
         .exports_directory = serve->data.exports_path,
+        .spool_directory = serve->data.spool_path,
+        .hosted = &serve->options.hosted,
         .node_id = serve->data.node_id,
         .daily_file_rows = serve->options.api.daily.file_rows,
         .late_ms = serve->options.notify.late_ms,
@@ -151,8 +159,8 @@ static bool serve_describe_worker(const struct serve *serve,
         .temp_directory = temp_directory,
         .clock = clock_system(),
         .supervisor_id = serve->supervisor_id,
-        .secret_keys = serve->data.secret_keys,
-        .secret_key_count = serve->data.secret_key_count,
+        .destinations = &serve->destinations,
+        .spool_directory = serve->data.spool_path,
         .node_id = serve->data.node_id,
         .wake = &serve->wake,
         .wake_index = process->index,

@@ -6,7 +6,7 @@
 #include "base/wake.h"
 #include "cli/data_directory.h"
 #include "cli/supervisor.h"
-#include "destination/destination.h"
+#include "destination/destinations_net.h"
 #include "notify/notify.h"
 #include "scheduler/scheduler.h"
 #include "worker/worker.h"
@@ -32,6 +32,9 @@ struct serve_options {
     struct keeper_options keeper;
     struct destination_settings destination;
     struct notify_options notify;
+    struct hosted_settings hosted;
+    struct aws_settings aws;
+    struct gcp_settings gcp;
     struct smtp_settings smtp;
 };
 
@@ -47,6 +50,8 @@ struct serve {
     bool has_api;
     bool has_scheduler;
     bool has_worker;
+    const char *const *environment;
+    struct destinations_net_config destinations; // points into all of the above
     struct wake wake;
 };
 

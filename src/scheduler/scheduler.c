@@ -66,7 +66,8 @@ const size_t scheduler_option_count = ARRAY_COUNT(scheduler_option_table);
 struct scheduler {
     const struct scheduler_config *config;
     struct catalog *catalog;
-    struct store *store;
+    struct store *store; // the hosted bucket, wherever it is
+    struct store *spool;
     struct arena arena;
     struct retention_config retention;
     int64_t next_sweep_boot_ms;
@@ -78,6 +79,7 @@ struct scheduler {
 static void scheduler_clear(struct scheduler *scheduler)
 {
     store_close(&scheduler->store);
+    store_close(&scheduler->spool);
     catalog_close(&scheduler->catalog);
     arena_clear(&scheduler->arena);
 }
@@ -88,7 +90,10 @@ static bool scheduler_open(struct scheduler *scheduler, const struct scheduler_c
     *scheduler = (struct scheduler){.config = config};
     arena_init(&scheduler->arena);
     TRY(catalog_open(config->catalog_path, &scheduler->catalog, err));
-    TRY(store_file_open(config->exports_directory, &scheduler->store, err));
+    TRY(store_file_open(config->spool_directory, &scheduler->spool, err));
+    TRY(hosted_is_elsewhere(config->hosted)
+            ? hosted_open_store(config->hosted, config->clock, &scheduler->store, err)
+            : store_file_open(config->exports_directory, &scheduler->store, err));
     scheduler->first_set_boot_ms = clock_boot_ms(config->clock) + SCHEDULER_SEAL_MS;
     scheduler->retention.guard.clock = config->clock;
     scheduler->retention.store = scheduler->store;
@@ -152,6 +157,8 @@ static bool scheduler_tidy(struct scheduler *scheduler, struct err *err)
     scheduler->next_tidy_boot_ms = now_boot_ms + SCHEDULER_TIDY_MS;
     TRY(scheduler_forget_requests(scheduler, err));
     TRY(scheduler_forget_notices(scheduler, err));
+    TRY(store_sweep(scheduler->spool, SCHEDULER_ORPHAN_MS, scheduler_is_listed, scheduler->catalog,
+                    err));
     return store_sweep(scheduler->store, SCHEDULER_ORPHAN_MS, scheduler_is_listed,
                        scheduler->catalog, err);
 }

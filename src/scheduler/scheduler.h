@@ -9,6 +9,7 @@
 #include "base/stop.h"
 #include "base/wake.h"
 #include "catalog/catalog.h"
+#include "destination/hosted.h"
 #include "scheduler/retention.h"
 
 struct scheduler_options {
@@ -26,6 +27,8 @@ struct scheduler_config {
     const struct scheduler_options *options;
     const char *catalog_path;
     const char *exports_directory;
+    const char *spool_directory;
+    const struct hosted_settings *hosted;
     const char *node_id;
     int64_t daily_file_rows; // of daily exports
     int64_t late_ms;         // when a job is said to be late

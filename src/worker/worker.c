@@ -12,26 +12,48 @@
 #include "catalog/jobs.h"
 #include "catalog/leases.h"
 #include "job/job_run.h"
+#include "worker/bucket_probe.h"
 #include "worker/heartbeat.h"
 
-#define WORKER_POLL_MS        INT64_C(200)
-#define WORKER_BACKOFF_MAX_MS INT64_C(300000)
-#define WORKER_ID_CHARS       ((size_t)12)
+#define WORKER_POLL_MS         INT64_C(200)
+#define WORKER_BACKOFF_MAX_MS  INT64_C(300000)
+#define WORKER_SAMPLE_RETRY_MS INT64_C(600000)
+#define WORKER_ID_CHARS        ((size_t)12)
 
 struct worker {
     const struct worker_config *config;
     struct catalog *catalog;
     struct engine *engine;
-    struct store *store;
+    struct store *store;  // the hosted bucket of this machine
+    struct store *hosted; // the hosted bucket elsewhere, or NULL
+    struct store *spool;
+    struct destinations *destinations;
     struct job_run_config run_config;
     char id[WORKER_ID_CHARS + 1];
 };
 
 static void worker_clear(struct worker *worker)
 {
+    destinations_close(&worker->destinations);
+    store_close(&worker->spool);
+    store_close(&worker->hosted);
     store_close(&worker->store);
     engine_close(&worker->engine);
     catalog_close(&worker->catalog);
+}
+
+static bool worker_open_stores(struct worker *worker, const struct worker_config *config,
+                               struct err *err)
+{
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/exports", config->data_directory);
+    char writer_name[32];
+    (void)snprintf(writer_name, sizeof writer_name, "%zu", config->wake_index);
+    TRY(store_file_open_writer(path, writer_name, &worker->store, err));
+    TRY(store_file_open_writer(config->spool_directory, writer_name, &worker->spool, err));
+    const struct hosted_settings *hosted = config->destinations->hosted;
+    return !hosted_is_elsewhere(hosted) ||
+           hosted_open_store(hosted, config->clock, &worker->hosted, err);
 }
 
 static bool worker_open(struct worker *worker, const struct worker_config *config, struct err *err)
@@ -47,16 +69,17 @@ static bool worker_open(struct worker *worker, const struct worker_config *confi
         .fetches_ahead = options->compress_threads > 1,
     };
     TRY(engine_open(&engine_config, &worker->engine, err));
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/exports", config->data_directory);
-    char writer_name[32];
-    (void)snprintf(writer_name, sizeof writer_name, "%zu", config->wake_index);
-    TRY(store_file_open_writer(path, writer_name, &worker->store, err));
+    TRY(worker_open_stores(worker, config, err));
+    TRY(destinations_net_open(config->destinations, &worker->destinations, err));
     worker->run_config = (struct job_run_config){
         .data_directory = config->data_directory,
         .clock = config->clock,
         .engine = worker->engine,
         .store = worker->store,
+        .spool = worker->spool,
+        .hosted = worker->hosted,
+        .destinations = worker->destinations,
+        .spool_bytes_max = options->spool_bytes,
         .part_bytes = options->part_bytes,
         .file_retention_ms = options->file_retention_ms,
         .compress_helper_count = (unsigned)options->compress_threads - 1,
@@ -105,6 +128,15 @@ static const char *worker_public_reason(const struct err *failure)
     return NULL;
 }
 
+// Who subscribes waits for the word whether the bucket can be reached.
+static int64_t worker_retry_limit_ms(const struct worker_options *options, const struct job *job)
+{
+    const bool is_tried_out = job->kind == JOB_SAMPLE && job->is_spooled;
+    return is_tried_out && options->retry_limit_ms > WORKER_SAMPLE_RETRY_MS
+               ? WORKER_SAMPLE_RETRY_MS
+               : options->retry_limit_ms;
+}
+
 static bool worker_give_back(struct worker *worker, const struct job *job,
                              const struct err *failure, bool is_stopping, struct err *err)
 {
@@ -113,7 +145,8 @@ static bool worker_give_back(struct worker *worker, const struct job *job,
     const int64_t now_ms = clock_wall_ms(worker->config->clock);
     const int64_t first_failed_at_ms = job->first_failed_at_ms == 0 ? now_ms
                                                                     : job->first_failed_at_ms;
-    const bool is_in_time = now_ms - first_failed_at_ms < options->retry_limit_ms;
+    const int64_t limit_ms = worker_retry_limit_ms(options, job);
+    const bool is_in_time = now_ms - first_failed_at_ms < limit_ms;
     const bool may_retry = is_stopping || (err_kind_is_retryable(failure->kind) && is_in_time);
     const int64_t retry_at_ms = is_stopping ? now_ms : now_ms + worker_backoff_ms(job->fence);
     TRY(job_fail(worker->catalog, &claim, worker_public_reason(failure), now_ms,
@@ -187,9 +220,17 @@ static bool worker_step(struct worker *worker, bool *ret_worked, struct err *err
     };
     struct job job;
     TRY(job_claim(worker->catalog, &request, &arena, ret_worked, &job, err));
-    if (*ret_worked)
+    if (*ret_worked) {
         worker_run_job(worker, &job, claimed_at_boot_ms);
-    return true;
+        return true;
+    }
+    const struct bucket_probe probe = {
+        .catalog = worker->catalog,
+        .destinations = worker->destinations,
+        .now_ms = request.now_ms,
+        .interval_ms = config->worker->probe_interval_ms,
+    };
+    return bucket_probe_one(&probe, ret_worked, err);
 }
 
 bool worker_run(const struct worker_config *config, struct err *err)

@@ -10,6 +10,7 @@
 #include "base/option.h"
 #include "base/stop.h"
 #include "base/wake.h"
+#include "destination/destinations_net.h"
 
 struct worker_options {
     int64_t lease_ms;
@@ -21,6 +22,8 @@ struct worker_options {
     int64_t memory_bytes;
     int64_t compress_threads;
     bool csv_formula_guard;
+    int64_t spool_bytes; // of an organization
+    int64_t probe_interval_ms;
 };
 
 struct keeper_options {
@@ -45,10 +48,10 @@ struct worker_config {
     // Spill space of this process alone: engines that share one overwrite each other's files.
     const char *temp_directory;
     const struct clock *clock;
-    const char *supervisor_id;            // changes when the supervisor does
-    const struct cipher_key *secret_keys; // open the secrets of the catalog
-    size_t secret_key_count;
-    const char *node_id; // stays with the data directory: one keeper at a time has it
+    const char *supervisor_id; // changes when the supervisor does
+    const struct destinations_net_config *destinations;
+    const char *spool_directory; // of files that are delivered elsewhere
+    const char *node_id;         // stays with the data directory: one keeper at a time has it
     const struct wake *wake;
     size_t wake_index;
     bool is_reserve; // one of several that stays free for windows (catalog/leases.h)

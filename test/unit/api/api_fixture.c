@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "catalog/leases.h"
+#include "destination/hosted.h"
 
 #define FIXTURE_TREES_MAX 512
 
@@ -110,6 +111,8 @@ static void fixture_open_log(struct fixture *fixture, const char *catalog_path)
     fixture_must(ingest_log_open(&config, &fixture->log, &err), &err);
 }
 
+static const struct hosted_settings fixture_hosted = {.type = "file"};
+
 struct api_config fixture_config(struct fixture *fixture)
 {
     struct err err;
@@ -121,6 +124,7 @@ struct api_config fixture_config(struct fixture *fixture)
         .listen_address = fixture->host,
         .log = fixture->log,
         .bucket = fixture->bucket,
+        .hosted = &fixture_hosted,
         .url_key = "0123456789abcdef0123456789abcde",
         .secret_keys = &fixture_secret_key,
         .secret_key_count = 1,

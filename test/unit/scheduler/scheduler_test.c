@@ -18,6 +18,8 @@ struct schedule {
     const char *subscription_id;
 };
 
+static const struct hosted_settings hosted_here = {.type = "file"};
+
 static int schedule_set_up(void **state)
 {
     void *inner = NULL;
@@ -35,6 +37,7 @@ static int schedule_set_up(void **state)
     stop_init(&schedule->stop);
     schedule->config = (struct scheduler_config){
         .options = &schedule->options,
+        .hosted = &hosted_here,
         .node_id = "node",
         .clock = &schedule->clock.base,
         .wake = &schedule->wake,
@@ -155,6 +158,8 @@ static const char *make_directory(struct schedule *schedule)
                                                  directory);
     schedule->config.exports_directory = arena_format(&schedule->fixture->arena, "%s/exports",
                                                       directory);
+    schedule->config.spool_directory = arena_format(&schedule->fixture->arena, "%s/spool",
+                                                    directory);
     return directory;
 }
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/option.h"
@@ -25,6 +26,12 @@ struct process {
     struct wake wake;
     struct stop stop;
     struct thread thread;
+    struct destination_settings destination;
+    struct hosted_settings hosted;
+    struct aws_settings aws;
+    struct gcp_settings gcp;
+    struct smtp_settings smtp;
+    struct destinations_net_config destinations;
     bool (*run)(const struct worker_config *config, struct err *err);
     bool is_done;
     struct err err;
@@ -40,13 +47,31 @@ static int process_set_up(void **state)
     const struct option_set sets[] = {
         {worker_option_table, worker_option_count, &process->worker},
         {keeper_option_table, keeper_option_count, &process->keeper},
+        {destination_option_table, destination_option_count, &process->destination},
+        {hosted_option_table, hosted_option_count, &process->hosted},
+        {aws_option_table, aws_option_count, &process->aws},
+        {gcp_option_table, gcp_option_count, &process->gcp},
+        {smtp_option_table, smtp_option_count, &process->smtp},
     };
     const char *const nothing[] = {NULL};
     const struct option_input input = {.arguments = nothing, .environment = nothing};
-    assert_done(fixture, option_read(sets, 2, &input, &fixture->arena, NULL, NULL, &fixture->err));
+    assert_done(fixture, option_read(sets, ARRAY_COUNT(sets), &input, &fixture->arena, NULL, NULL,
+                                     &fixture->err));
     wake_init(&process->wake, 2);
     stop_init(&process->stop);
+    process->destinations = (struct destinations_net_config){
+        .settings = &process->destination,
+        .hosted = &process->hosted,
+        .aws = &process->aws,
+        .gcp = &process->gcp,
+        .smtp = &process->smtp,
+        .base_url = "http://localhost",
+        .url_key = slice_text("key"),
+        .clock = clock_system(),
+    };
     process->config = (struct worker_config){
+        .destinations = &process->destinations,
+        .spool_directory = arena_format(&fixture->arena, "%s/spool", fixture->directory),
         .worker = &process->worker,
         .keeper = &process->keeper,
         .data_directory = fixture->directory,
