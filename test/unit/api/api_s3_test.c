@@ -250,7 +250,10 @@ static void what_is_signed_must_be_sound(void **state)
             assert_int_equal(reply.status, 200);
         else
             assert_code(&reply, cases[i].status, cases[i].code);
-        assert_non_null(fixture_header(fixture, &reply, "x-amz-request-id"));
+        // Whether it is for a client of S3 is said by the first Authorization field.
+        const bool is_client = strcmp(cases[i].code, "InvalidArgument") != 0;
+        assert_true(is_client == (fixture_header(fixture, &reply, "x-amz-request-id") != NULL) ||
+                    cases[i].question.query_count > 0);
     }
 }
 

@@ -21,9 +21,8 @@ static void texts_are_escaped(void **state)
     xml_text_member(&xml, "D", slice_of(NULL, 0));
     xml_text_append(&xml, slice_text("]]>"));
     xml_text_close(&xml, "A");
-    assert_string_equal(buf_text(&xml),
-                        "<A><B>a&amp;b&lt;c&gt;d&quot;e'f&#9;g&#13;&#10;h</B>"
-                        "<C>\xc3\xa9 \xf0\x9f\x98\x80</C><D></D>]]&gt;</A>");
+    assert_string_equal(buf_text(&xml), "<A><B>a&amp;b&lt;c&gt;d&quot;e'f&#9;g&#13;&#10;h</B>"
+                                        "<C>\xc3\xa9 \xf0\x9f\x98\x80</C><D></D>]]&gt;</A>");
 }
 
 static void what_no_document_can_hold_is_known(void **state)
