@@ -129,8 +129,6 @@ static bool api_take_recipients(struct api_call *call, const struct json_node *b
         return api_refuse(call, err, 400, "Missing required field: recipient_emails");
     if (count > API_RECIPIENTS_MAX)
         return api_refuse(call, err, 400, "Too many recipients");
-    if (!call->api->config.settings.notify.has_mail)
-        return api_refuse(call, err, 400, "Notifications by e-mail are not enabled on this server");
     struct buf target CLEANUP(buf_clear);
     buf_init(&target, API_RECIPIENTS_BYTES);
     for (size_t i = 0; i < count; i++) {
@@ -145,6 +143,8 @@ static bool api_take_recipients(struct api_call *call, const struct json_node *b
         buf_append(&target, json_node_text(item));
     }
     TRY(buf_check(&target, err));
+    if (!call->api->config.settings.notify.has_mail)
+        return api_refuse(call, err, 400, "Notifications by e-mail are not enabled on this server");
     *ret_target = arena_copy_slice(call->arena, buf_slice(&target));
     return true;
 }

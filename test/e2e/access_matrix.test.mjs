@@ -40,6 +40,9 @@ const freshUser = async () => ({ user_id: (await api.admin("POST", "/v1/admin/us
 const freshToken = async () => ({ key_id: (await ownToken(["export"])).keyId });
 const connectionBody = () => ({ name: `matrix-${++counter}`, kind: "s3", access_key_id: "AKID", secret_access_key: "x" });
 const freshConnection = async () => ({ name: (await api.admin("POST", "/v1/admin/connections", connectionBody())).name });
+const webhook = { type: "webhook", url: "http://127.0.0.1:1/" }; // where nobody listens
+const notificationOf = async (client) => (await client.call("POST", `/v1/notifications?app_id=${client.appId}`, { body: webhook })).notification_id;
+const freshNotification = async () => ({ notification_id: await notificationOf(api) });
 const ndjson = { "Content-Type": "application/x-ndjson" };
 const sle = "/scheduled-exports/logs";
 
@@ -72,6 +75,14 @@ const rows = {
   "GET /v1/jobs/{job_id}/manifest": { access: "native" },
   "POST /v1/jobs/{job_id}/retry": { access: "native", ok: 409 }, // the job SUCCEEDED
   "POST /v1/jobs/{job_id}/restore": { access: "native", ok: 409 }, // its files are there
+  "GET /v1/notifications": { access: "native" },
+  "POST /v1/notifications": { access: "native", body: () => webhook },
+  "GET /v1/notifications/{notification_id}": { access: "native" },
+  "PATCH /v1/notifications/{notification_id}": { access: "native", body: () => ({ events: ["late"] }), own: freshNotification },
+  "DELETE /v1/notifications/{notification_id}": { access: "native", own: freshNotification },
+  "POST /v1/notifications/{notification_id}/rotate": { access: "native", own: freshNotification },
+  "POST /v1/notifications/{notification_id}/test": { access: "native", own: freshNotification },
+  "GET /v1/notifications/{notification_id}/deliveries": { access: "native" },
   "GET /v1/topics": { access: "schema" },
   "GET /v1/topics/{topic}": { access: "schema" },
   "POST /v1/topics": { access: "ingest", body: () => ({ name: `matrix_${++counter}`, fields: [{ name: "plan", type: "string" }] }) },
@@ -122,7 +133,8 @@ let listed;
 let parameters; // names of each call
 
 before(async () => {
-  server = await Server.start({ args: { "api-subscription-limit": 0, "schedule-late-gap-ms": 86_400_000 } });
+  server = await Server.start({ args: { "api-subscription-limit": 0, "schedule-late-gap-ms": 86_400_000, "notify-limit": 10_000,
+    "destinations-allowed-networks": "127.0.0.1" } });
   api = new Api(server);
   theirs = await makeTenant(server, "theirs");
   const { paths } = await api.call("GET", "/openapi.json");
@@ -142,7 +154,7 @@ before(async () => {
   const userOf = (client) => listedTokens.find((token) => token.organization_id === client.organizationId).user_id;
   const tenantIds = (client) => ({ app: client.appId, app_id: client.appId, organization: client.organizationId, organization_id: client.organizationId,
     user_id: userOf(client) });
-  const nothing = (text) => Object.fromEntries(["app", "app_id", "organization", "organization_id", "user_id", "key_id", "subscription_id", "job_id", "request_handle", "name"]
+  const nothing = (text) => Object.fromEntries(["app", "app_id", "organization", "organization_id", "user_id", "key_id", "subscription_id", "job_id", "notification_id", "request_handle", "name"]
     .map((name) => [name, text]));
   const connectionOf = async (client) => (await api.admin("POST", "/v1/admin/connections",
     { ...connectionBody(), organization_id: client.organizationId })).name;
@@ -166,7 +178,7 @@ async function makeExport(client, topic) {
   await client.backfill(id, start, start + HOUR_MS);
   const [job] = await client.waitJobs(id, 1);
   const { handle } = await client.call("POST", `/v2/logs?app_id=${client.appId}`, { body: { ...window, report_type: topic, fields: ["id"], limit: 10 } });
-  return { subscription_id: id, job_id: job.job_id, url: job.export_url[0], request_handle: handle };
+  return { subscription_id: id, job_id: job.job_id, url: job.export_url[0], request_handle: handle, notification_id: await notificationOf(client) };
 }
 
 const rowOf = (call) => {

@@ -70,8 +70,10 @@ async function makeWorld() {
     noApp: "123456789012345678", noOrg: "123456789012345679", noSid: randomUUID(), noJob: randomUUID(), keyId: exporting.keyId,
     token: api.token, ...misspelt(own), ...moments(), branchKey: server.account.branch_key, branchSecret: server.account.branch_secret,
     store: "store", storeWithEndpoint: "store-with-endpoint", base: server.base, port: new URL(server.base).port, revokedUrl };
-  Object.assign(world, await signedUrl(own, foreign), await handles());
+  Object.assign(world, await signedUrl(own, foreign), await handles(), { nid: await notification(api), theirNid: await notification(theirs) });
 }
+
+const notification = async (client) => (await client.call("POST", "/v1/notifications", { body: { type: "webhook", url: "https://93.184.216.34/", events: ["late"] } })).notification_id;
 
 function misspelt({ id, job }) {
   const { token } = api;
@@ -172,7 +174,7 @@ function checkReply(line, reply, value, label) {
 function checkLeaks(line, request, reply, label) {
   const sent = `${request.path} ${request.body ?? ""} ${JSON.stringify(request.headers)}`;
   const secrets = [...Object.values(tokens).filter(Boolean), world.theirToken, world.branchSecret, world.theirBranchSecret];
-  const foreign = ["theirApp", "theirOrg", "theirSid", "theirJob", "theirTopic", "theirBranchKey"].map((name) => world[name]).filter((name) => !sent.includes(name));
+  const foreign = ["theirApp", "theirOrg", "theirSid", "theirJob", "theirTopic", "theirBranchKey", "theirNid"].map((name) => world[name]).filter((name) => !sent.includes(name));
   const seen = reply.text + JSON.stringify({ ...reply.headers, "x-request-id": "" });
   if (request.as === "admin" && reply.status === 200) return;
   const ours = [server.directory, ".c:", "SELECT ", "sqlite", "duckdb"].filter((text) => !sent.includes(text));

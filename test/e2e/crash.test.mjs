@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The crash loop: kill -9 of every kind of process at random moments, under ingest and export load. Then:
-// no acknowledged event lost, no window missing, no row doubled, nothing left lying about.
+// no acknowledged event lost, no window missing, no row doubled, every job told of, nothing left lying about.
 // CRASH_ROUNDS (200) is the number of kills, CRASH_SEED repeats a run's choices.
 import assert from "node:assert/strict";
 import { readdirSync } from "node:fs";
@@ -9,9 +9,11 @@ import { after, test } from "node:test";
 
 import { Api, HOUR_MS, readDate, toLines } from "./lib/api.mjs";
 import { declaredOrderTypes, makeOrder, makeRandom, orderFields, orderTypes } from "./lib/events.mjs";
+import { Sink, stopClouds } from "./lib/clouds.mjs";
 import { Oracle, assertSameRows, readJob } from "./lib/oracle.mjs";
 import { Server, isAlive, stopAll } from "./lib/server.mjs";
 import { sleep, waitFor } from "./lib/wait.mjs";
+import { askWebhook } from "./lib/webhooks.mjs";
 
 const rounds = Number(process.env.CRASH_ROUNDS ?? 200);
 const seed = Number(process.env.CRASH_SEED ?? Date.now() % 1_000_000);
@@ -28,6 +30,7 @@ const reports = {
 };
 
 after(stopAll);
+after(stopClouds);
 
 class Load {
   constructor(server, api, subscriptions) {
@@ -153,6 +156,17 @@ async function assertComplete(api, id, report, oracle) {
   return { jobs: jobs.length, rows: total };
 }
 
+// Each job was told of by one notice, which may have come several times.
+async function assertTold(api, subscriptions, sink) {
+  const jobs = (await Promise.all(Object.values(subscriptions).map((id) => api.jobs(id)))).flat().map(({ job_id: id }) => id).sort();
+  const noticesOf = (id) => new Set(sink.deliveries.map(({ json }) => json).filter(({ job }) => job.job_id === id).map(({ notice_id: noticeId }) => noticeId));
+  const silent = () => jobs.filter((id) => noticesOf(id).size === 0);
+  await waitFor(() => `${silent().length} of ${jobs.length} jobs to be told`, () => silent().length === 0, 60_000, 200);
+  assert.deepEqual(jobs.filter((id) => noticesOf(id).size !== 1), [], "one notice each");
+  assert.deepEqual([...new Set(sink.deliveries.map(({ json }) => json.job.job_id))].sort(), jobs, "and of nothing else");
+  assert.ok(sink.deliveries.every(({ json }) => json.event === "job_succeeded" && json.job.status === "SUCCEEDED"));
+}
+
 function leftovers(directory) {
   return readdirSync(directory, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -161,9 +175,11 @@ function leftovers(directory) {
 }
 
 test(`${rounds} kills under load (seed ${seed})`, { timeout: 120_000 + rounds * 3000 }, async (context) => {
-  const options = { args: { "schedule-late-gap-ms": 2000, "worker-lease-ms": 2000, "worker-lost-limit": 1000, "lake-garbage-grace-ms": 2000 } };
-  const server = await Server.start(options);
+  const options = { args: { "schedule-late-gap-ms": 2000, "worker-lease-ms": 2000, "worker-lost-limit": 1000, "lake-garbage-grace-ms": 2000,
+    "destinations-allowed-networks": "127.0.0.1", "notify-back-off-ms": 200, "notify-back-off-max-ms": 1000 } };
+  const [server, sink] = [await Server.start(options), await Sink.start()];
   const api = new Api(server);
+  await askWebhook(api, `${sink.endpoint}/told`);
   await api.declareTopic("orders", declaredOrderTypes);
   await api.ingest("orders", [{ timestamp: start - 1, id: "before" }]);
   const subscriptions = {};
@@ -180,6 +196,7 @@ test(`${rounds} kills under load (seed ${seed})`, { timeout: 120_000 + rounds * 
 
   const results = {};
   for (const [name, report] of Object.entries(reports)) results[name] = await assertComplete(api, subscriptions[name], report, oracles[name]);
+  await assertTold(api, subscriptions, sink);
   const roles = countByRole(server.log);
   const left = () => `${leftovers(server.directory).length} leftovers to be removed, such as ${leftovers(server.directory).slice(0, 3)}`;
   await waitFor(left, () => leftovers(server.directory).length === 0, 10_000, 200);
@@ -187,5 +204,5 @@ test(`${rounds} kills under load (seed ${seed})`, { timeout: 120_000 + rounds * 
   assert.deepEqual(leftovers(server.directory), [], "nothing left in the data directory");
   context.diagnostic(`kills ${JSON.stringify(kills)} by role ${JSON.stringify(roles)}; ${load.batches} batches, ${load.events} events, ` +
     `${load.retries} retries; ${JSON.stringify(results)}`);
-  if (rounds >= 100) for (const role of ["api", "worker", "keeper", "scheduler"]) assert.ok(roles[role] > 0, `${role} was killed`);
+  if (rounds >= 100) for (const role of ["api", "worker", "keeper", "notifier", "scheduler"]) assert.ok(roles[role] > 0, `${role} was killed`);
 });

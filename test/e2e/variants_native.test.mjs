@@ -40,14 +40,16 @@ describe("lists page by page", () => {
     await api.backfill(id, start - 3 * HOUR_MS, start + HOUR_MS);
     await api.waitJobs(id, 4);
     for (const name of ["one", "two", "three"]) await makeTenant(server, name);
+    for (let index = 0; index < 4; index++)
+      await api.call("POST", "/v1/notifications", { body: { type: "webhook", url: `https://93.184.216.34/page-${index}`, events: ["late"] } });
   });
 
   const lists = () => [["GET", `${sle}/subscriptions?app_id=${api.appId}`], ["GET", `${sle}/subscriptions?organization_id=${api.organizationId}`],
     ["GET", `${sle}/subscription/${id}/jobs?app_id=${api.appId}`], ["POST", `${sle}/subscription/${id}/jobs?app_id=${api.appId}`], ["GET", "/v1/subscriptions"],
     ["GET", `/v1/subscriptions/${id}/windows`], ["GET", `/v1/subscriptions/${id}/gaps`], ["GET", "/v1/topics"], ["GET", "/v1/admin/organizations"],
       ["GET", "/v1/admin/apps"],
-    ["GET", "/v1/admin/users"], ["GET", "/v1/admin/tokens"], ["GET", "/v1/admin/connections"]];
-  const key = (item) => item.job_id ?? item.start_date ?? item.subscription_id ?? item.key_id ?? item.app_id ?? item.user_id ?? item.organization_id ?? item.name;
+    ["GET", "/v1/admin/users"], ["GET", "/v1/admin/tokens"], ["GET", "/v1/admin/connections"], ["GET", "/v1/notifications"]];
+  const key = (item) => item.notification_id ?? item.job_id ?? item.start_date ?? item.subscription_id ?? item.key_id ?? item.app_id ?? item.user_id ?? item.organization_id ?? item.name;
 
   test("pages of every size, one behind the other, are the bare array", async () => {
     for (const [method, path] of lists()) {
@@ -87,6 +89,7 @@ describe("creates that are sent again", () => {
     ["/v1/admin/users", () => ({ organization_id: api.organizationId, name: `made ${++fresh}` }), "user_id", admin()],
     ["/v1/admin/tokens", () => ({ organization_id: api.organizationId, name: `made ${++fresh}`, permissions: ["export"] }), "key_id", admin(), "access_token"],
     ["/v1/admin/connections", () => ({ name: `made-${++fresh}`, kind: "s3", access_key_id: "AKID", secret_access_key: "x" }), "name", admin()],
+    ["/v1/notifications", () => ({ type: "webhook", url: `https://93.184.216.34/${++fresh}`, events: ["late"] }), "notification_id", undefined, "secret"],
     [`/v2/logs?app_id=${api.appId}`, () => ({ start_date: new Date(start).toISOString(), end_date: new Date(start + HOUR_MS).toISOString(),
       report_type: "eo_click", fields: ["id"],
       limit: ++fresh }), "handle"],
@@ -99,7 +102,7 @@ describe("creates that are sent again", () => {
     assert.deepEqual(described.sort(), creates().map(([path]) => path.split("?")[0]).sort());
   });
 
-  for (let index = 0; index < 7; index++)
+  for (let index = 0; index < 8; index++)
     test(`call ${index}: the same thing, once; another body is a conflict; secrets are shown once`, async () => {
       const [path, make, name, token = api.token, secret] = creates()[index];
       const headers = { "Idempotency-Key": `key ${path}`.slice(0, 128).replaceAll(" ", "-") };
