@@ -8,6 +8,7 @@
 #include "api/api_handlers.h"
 #include "api/api_reply.h"
 #include "base/check.h"
+#include "catalog/notices.h"
 #include "catalog/segments.h"
 #include "lake/ingest_log.h"
 
@@ -149,6 +150,16 @@ static void api_write_seal_metric(struct api_call *call)
     api_metric_number(&call->reply, "lake_sealed_seq", sealed_seq);
 }
 
+static void api_write_notice_metric(struct api_call *call)
+{
+    struct err err;
+    int64_t count = 0;
+    if (!api_call_catalog(call, &err) || !notice_count_waiting(call->catalog, &count, &err))
+        return;
+    api_metric(&call->reply, "notices_waiting", "gauge", "Notices that are still to be sent");
+    api_metric_number(&call->reply, "notices_waiting", count);
+}
+
 bool api_metrics(struct api_call *call, struct err *err)
 {
     (void)err;
@@ -157,6 +168,7 @@ bool api_metrics(struct api_call *call, struct err *err)
     api_write_request_metrics(call);
     api_write_ingest_metrics(call);
     api_write_seal_metric(call);
+    api_write_notice_metric(call);
     api_metric(text, "bucket_files_verified", "counter",
                "Export files that were read to check their hash");
     api_metric_number(text, "bucket_files_verified_total",

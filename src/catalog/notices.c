@@ -7,6 +7,7 @@
 //
 // The search takes no lock. What it found is taken in a write transaction, if the organization has
 // as many in flight as the search saw, and else the search begins anew.
+// Upholds INV-21 (docs/invariants.md).
 #include "catalog/notices.h"
 
 #include "base/check.h"

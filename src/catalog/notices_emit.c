@@ -7,6 +7,7 @@
 //    "end_date":..., "revision":0, "lines_exported":0, "reason":...}}
 //
 // "job" is null of what is not about one; subscription_failed has a "reason" of its own.
+// Upholds INV-21 (docs/invariants.md).
 #include "base/check.h"
 #include "base/civil.h"
 #include "base/mem.h"

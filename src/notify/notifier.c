@@ -3,6 +3,7 @@
 // wakes the senders, threads that claim, send and settle one notice after the other until there is
 // none left. Half of the senders serve organizations without a notice in flight alone, so that
 // those who wait for one slow receiver of theirs keep no others waiting.
+// Upholds INV-21 (docs/invariants.md).
 #include <stdatomic.h>
 #include <stdio.h>
 
