@@ -74,7 +74,7 @@ static const char catalog_schema_3_notices[] =
     " WHERE state = 0 AND claim_id IS NULL;"
     "CREATE INDEX notices_claimed ON notices(organization_id, notification_id, lease_until_ms)"
     " WHERE state = 0 AND claim_id IS NOT NULL;"
-    "CREATE INDEX notices_by_notification ON notices(notification_id, state);"
+    "CREATE INDEX notices_by_notification ON notices(notification_id);"
     "CREATE INDEX notices_finished ON notices(finished_at_ms) WHERE state > 0;"
     // The delivery log: every try and what came of it.
     "CREATE TABLE notice_tries("

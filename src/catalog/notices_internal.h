@@ -41,3 +41,11 @@ void notification_read_row(const struct db_rows *rows, struct arena *arena,
 
 // The next address of a target; false at the end.
 bool notification_next_address(struct slice *rest, struct slice *ret_address);
+
+// --- The log (notices.c)
+
+extern const char notice_interrupted_reason[];
+
+// What came of the last try of the notice.
+NODISCARD bool notice_insert_try(struct catalog *catalog, int64_t number,
+                                 const struct notice_result *result, struct err *err);

@@ -365,12 +365,13 @@ static bool notification_test_body(struct catalog *catalog, void *context, struc
     arena_init(&arena);
     struct notification notification = {0};
     TRY(notification_get(catalog, testing->scope, testing->id, &arena, &notification, err));
-    const struct db_value values[] = {db_text(notification.id), db_int64(NOTICE_TEST)};
+    const struct db_value values[] = {db_text(notification.organization_id),
+                                      db_text(notification.id), db_int64(NOTICE_TEST)};
     int64_t count = 0;
-    TRY(catalog_query_int64(
-        catalog,
-        "SELECT count(*) FROM notices WHERE notification_id = $1 AND state = 0 AND event = $2",
-        values, ARRAY_COUNT(values), &count, err));
+    TRY(catalog_query_int64(catalog,
+                            "SELECT count(*) FROM notices WHERE organization_id = $1"
+                            " AND notification_id = $2 AND state = 0 AND event = $3",
+                            values, ARRAY_COUNT(values), &count, err));
     if (count > 0)
         return err_set(err, ERR_CONFLICT, "A test notice is still to be sent");
     TRY(notice_emit_test(catalog, &notification, testing->now_ms, testing->notice_id, err));

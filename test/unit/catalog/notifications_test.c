@@ -225,8 +225,7 @@ static void a_secret_opens_for_its_own_notification(void **state)
 {
     struct fixture *fixture = *state;
     const struct cipher_key keys[] = {{"new"}, {"old"}};
-    const char *sealed = notification_seal(&keys[1], "n-1", slice_text("whsec_1"),
-                                           &fixture->arena);
+    const char *sealed = notification_seal(&keys[1], "n-1", slice_text("whsec_1"), &fixture->arena);
     struct secret secret = {0};
     assert_done(fixture, notification_open_secret("n-1", sealed, keys, 2, &secret, &fixture->err));
     assert_string_equal(slice_chars(secret_reveal(&secret)), "whsec_1");
