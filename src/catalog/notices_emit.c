@@ -105,7 +105,7 @@ static bool notice_emit_to(struct catalog *catalog, const struct notification *n
     struct slice address;
     bool is_first = true;
     while (notification_next_address(&rest, &address)) {
-        char id[CATALOG_UUID_CHARS + 1];
+        char id[CATALOG_UUID_CHARS + 1] = "";
         TRY(notice_insert(catalog, notification, news, address, is_first ? ret_first_id : id, err));
         is_first = false;
     }
