@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What came of a claim (notices_claim.c): settled, or released when its holder died.
+// Names, and what came of a claim (notices_claim.c): settled, or released when its holder died.
 // Upholds INV-21 (docs/invariants.md).
 #include "catalog/notices.h"
 
@@ -8,6 +8,35 @@
 #include "catalog/notices_internal.h"
 
 const char notice_interrupted_reason[] = "the sender was interrupted";
+
+// --- Names
+
+static const char *const notice_event_names[] = {
+    [NOTICE_JOB_SUCCEEDED] = "job_succeeded",
+    [NOTICE_JOB_FAILED] = "job_failed",
+    [NOTICE_LATE] = "late",
+    [NOTICE_RECOVERED] = "recovered",
+    [NOTICE_SUBSCRIPTION_FAILED] = "subscription_failed",
+    [NOTICE_TEST] = "test",
+};
+static_assert(ARRAY_COUNT(notice_event_names) == NOTICE_EVENT_COUNT + 1, "and the test");
+
+const char *notice_event_name(enum notice_event event)
+{
+    ASSERT((size_t)event < ARRAY_COUNT(notice_event_names));
+    return notice_event_names[event];
+}
+
+bool notice_event_parse(struct slice name, enum notice_event *ret_event)
+{
+    for (size_t i = 0; i < NOTICE_EVENT_COUNT; i++) {
+        if (slice_equal_text(name, notice_event_names[i])) {
+            *ret_event = (enum notice_event)i;
+            return true;
+        }
+    }
+    return false;
+}
 
 const char *notice_state_name(enum notice_state state)
 {

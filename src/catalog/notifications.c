@@ -4,6 +4,7 @@
 #include <inttypes.h>
 
 #include "base/check.h"
+#include "base/civil.h"
 #include "base/mem.h"
 #include "catalog/jobs_internal.h"
 #include "catalog/notices_internal.h"
@@ -12,35 +13,6 @@
 #define NOTIFICATION_IS_IN_SCOPE                                                                   \
     "n.organization_id = $2 AND n.deleted_at_ms = 0"                                               \
     " AND (n.app_id <> '' AND n.app_id = coalesce($3, n.app_id) OR n.app_id = '' AND $4 = 1)"
-
-// --- Names
-
-static const char *const notice_event_names[] = {
-    [NOTICE_JOB_SUCCEEDED] = "job_succeeded",
-    [NOTICE_JOB_FAILED] = "job_failed",
-    [NOTICE_LATE] = "late",
-    [NOTICE_RECOVERED] = "recovered",
-    [NOTICE_SUBSCRIPTION_FAILED] = "subscription_failed",
-    [NOTICE_TEST] = "test",
-};
-static_assert(ARRAY_COUNT(notice_event_names) == NOTICE_EVENT_COUNT + 1, "and the test");
-
-const char *notice_event_name(enum notice_event event)
-{
-    ASSERT((size_t)event < ARRAY_COUNT(notice_event_names));
-    return notice_event_names[event];
-}
-
-bool notice_event_parse(struct slice name, enum notice_event *ret_event)
-{
-    for (size_t i = 0; i < NOTICE_EVENT_COUNT; i++) {
-        if (slice_equal_text(name, notice_event_names[i])) {
-            *ret_event = (enum notice_event)i;
-            return true;
-        }
-    }
-    return false;
-}
 
 const char *notification_kind_name(enum notification_kind kind)
 {
@@ -358,6 +330,24 @@ struct notification_testing {
     char notice_id[CATALOG_UUID_CHARS + 1];
 };
 
+// Mail to addresses that may be anybody's goes out once a minute at most.
+static bool notification_check_pause(struct catalog *catalog,
+                                     const struct notification *notification, int64_t now_ms,
+                                     struct err *err)
+{
+    if (notification->kind == NOTIFICATION_WEBHOOK)
+        return true;
+    const struct db_value values[] = {db_text(notification->id), db_int64(NOTICE_TEST),
+                                      db_int64(now_ms - CIVIL_MINUTE_MS), db_int64(now_ms)};
+    int64_t count = 0;
+    TRY(catalog_query_int64(catalog,
+                            "SELECT count(*) FROM notices WHERE notification_id = $1"
+                            " AND event = $2 AND created_at_ms > $3 AND created_at_ms <= $4",
+                            values, ARRAY_COUNT(values), &count, err));
+    return count == 0 ||
+           err_set(err, ERR_CONFLICT, "A test notice was sent less than a minute ago");
+}
+
 static bool notification_test_body(struct catalog *catalog, void *context, struct err *err)
 {
     struct notification_testing *testing = context;
@@ -374,6 +364,7 @@ static bool notification_test_body(struct catalog *catalog, void *context, struc
                             values, ARRAY_COUNT(values), &count, err));
     if (count > 0)
         return err_set(err, ERR_CONFLICT, "A test notice is still to be sent");
+    TRY(notification_check_pause(catalog, &notification, testing->now_ms, err));
     TRY(notice_emit_test(catalog, &notification, testing->now_ms, testing->notice_id, err));
     return notification_record(catalog, &notification,
                                (struct audit_change){.action = "notification.test"}, err);

@@ -116,8 +116,8 @@ NODISCARD bool notification_rotate(struct catalog *catalog,
 NODISCARD bool notification_delete(struct catalog *catalog, const struct subscription_scope *scope,
                                    struct slice id, int64_t now_ms, struct err *err);
 
-// A notice of no event: one for each address. CONFLICT "A test notice is still to be sent" while
-// one waits. *ret_notice_id: the first one's.
+// A notice of no event: one for each address. CONFLICT while one waits to be sent, and of mails for
+// a minute after it. *ret_notice_id: the first one's.
 NODISCARD bool notification_test(struct catalog *catalog, const struct subscription_scope *scope,
                                  struct slice id, int64_t now_ms, struct arena *arena,
                                  const char **ret_notice_id, struct err *err);

@@ -279,7 +279,13 @@ static void one_test_at_a_time(void **state)
     assert_true(fixture_claim_notice(fixture, &second));
     assert_string_equal(second.recipient, "c@d.example");
     fixture_settle_notice(fixture, &second, NOTICE_GIVEN_UP, 0);
-    (void)fixture_test_notice(fixture, id, FIXTURE_NOW_MS);
+    assert_refused(fixture,
+                   notification_test(fixture->catalog, &request.scope, slice_text(id),
+                                     FIXTURE_NOW_MS + CIVIL_MINUTE_MS - 1, &fixture->arena,
+                                     &notice_id, &fixture->err),
+                   ERR_CONFLICT);
+    assert_string_equal(fixture->err.message, "A test notice was sent less than a minute ago");
+    (void)fixture_test_notice(fixture, id, FIXTURE_NOW_MS + CIVIL_MINUTE_MS);
 }
 
 static void changes_are_in_the_audit_log(void **state)
