@@ -16,6 +16,10 @@ import { sleep, waitFor } from "./lib/wait.mjs";
 
 const start = Date.parse("2024-02-01T07:00:00Z");
 const lines = readCases("bad_inputs");
+// Access to all kinds of destinations; nobody is there to be talked to.
+const everyDestination = { MILKRUN_DESTINATIONS_CUSTOMER_ENDPOINTS: "true", MILKRUN_AWS_ACCESS_KEY_ID: "AKIDEXAMPLE", MILKRUN_AWS_SECRET_ACCESS_KEY: "zz-aws-secret",
+  MILKRUN_AWS_ACCOUNT_ID: "999999999999", MILKRUN_AWS_STS_ENDPOINT: "http://127.0.0.1:1", MILKRUN_SMTP_URL: "smtp://127.0.0.1:1",
+  MILKRUN_SMTP_FROM: "milkrun@example.com", MILKRUN_SMTP_ALLOWED_RECIPIENTS: "@example.org,ops@example.com" };
 let server;
 let api;
 let theirs;
@@ -24,7 +28,7 @@ let tokens;
 
 before(async () => {
   server = await Server.start({ args: { "api-ingest-body-bytes": 4 * 1024 * 1024, "api-subscription-limit": 0, "schedule-late-gap-ms": 86_400_000 },
-    env: { MILKRUN_DESTINATIONS_CUSTOMER_ENDPOINTS: "true" } });
+    env: everyDestination });
   api = new Api(server);
   theirs = await makeTenant(server, "zz-their-organization");
   await makeWorld();
@@ -399,7 +403,7 @@ describe("what one request cannot show", () => {
 
 test("the log has whole lines, no control bytes, and no secret", async () => {
   const secrets = Object.values(tokens).filter(Boolean).concat(world.theirToken, world.branchSecret, world.theirBranchSecret, world.signature,
-    "zz-store-secret", "zz-made-secret");
+    "zz-store-secret", "zz-made-secret", "zz-aws-secret");
   for (const secret of secrets) assert.ok(!server.log.includes(secret), `the log shows ${secret.slice(0, 12)}...`);
   for (const line of server.log.split("\n").slice(0, -1)) assert.match(line, /^time=\S+ level=\w+ [\x20-\x7e\x80-\uffff]*$/);
 });
