@@ -97,8 +97,7 @@ static void test_what_is_no_document(void **state)
         "<a/>x",
         "<a><b/>",
         "<1/>",
-        "<?xml version='1.0' "
-        "encoding='EBCDIC'?><a/>",
+        "<?xml version='1.0' encoding='EBCDIC'?><a/>",
     };
     for (size_t i = 0; i < ARRAY_COUNT(documents); i++)
         expect_refusal(slice_text(documents[i]), "XML: ");

@@ -61,7 +61,7 @@ static bool put(struct run *run, struct uploads *uploads, struct err *err)
     char endpoint[64];
     struct test_credentials credentials = test_s3_credentials();
     struct store_s3_config config = test_s3_config(run->server, endpoint, &credentials);
-    config.s3.http.total_timeout_ms = run->fault == S3_FAULT_STALL ? 250 : 5000;
+    config.s3.http.total_timeout_ms = run->fault == S3_FAULT_STALL ? 120 : 5000;
     struct store *store CLEANUP(store_close) = NULL;
     assert_true(store_s3_open(&config, &store, err));
     const struct store_hooks hooks = {
@@ -120,7 +120,7 @@ static void run_all(struct s3_server *server, size_t size_bytes, int length)
     run_once(&clean);
     for (int fault = 1; fault < S3_FAULT_COUNT; fault++) {
         for (int from = 1; from <= clean.request_count; from++) {
-            // Each attempt costs a quarter of a second: the first and the last request are enough.
+            // Each attempt takes its time: the first and the last request are enough.
             if (fault == S3_FAULT_STALL && length != 1 && from != 1 && from != clean.request_count)
                 continue;
             struct run run = {.server = server,
