@@ -35,6 +35,7 @@ struct store_s3_parts {
     struct sha256 *sha256;        // of the file
     uint64_t part_count;          // sent so far
     char etag[2 * MD5_BYTES + 8]; // of the object, once all are sent
+    bool is_completed;            // the store said so, and nothing has to be aborted
     enum store_put_outcome outcome;
 };
 
@@ -366,6 +367,7 @@ static enum store_s3_course store_s3_complete(struct store_s3_parts *parts, stru
     for (;;) {
         switch (store_s3_complete_once(parts, &body, err)) {
         case STORE_S3_COMPLETED:
+            parts->is_completed = true;
             return store_s3_prove(parts, err);
         case STORE_S3_SETTLED:
             return STORE_S3_DONE;
@@ -412,14 +414,16 @@ bool store_s3_abort_upload(struct store *store, const char *key, const char *upl
 }
 
 // Nothing of the upload is left, be it completed or aborted. Failures have their own reason
-// already, and an upload that is not told to be over stays known to the caller.
-static void store_s3_end_upload(const struct store_s3_parts *parts, bool is_completed,
-                                bool is_canceled)
+// already, and an upload that is not told to be over stays known to the caller. After a failure
+// that others wait for, there is one attempt.
+static void store_s3_end_upload(const struct store_s3_parts *parts, enum err_kind failure)
 {
     const struct store_s3_put *put = parts->put;
+    const bool is_single = failure == ERR_CANCELED || failure == ERR_UNAVAILABLE;
     if (parts->upload_id == NULL)
         return;
-    if (!is_completed && !store_s3_abort(put->s3, put->key, parts->upload_id, is_canceled, NULL))
+    if (!parts->is_completed &&
+        !store_s3_abort(put->s3, put->key, parts->upload_id, is_single, NULL))
         return;
     if (put->hooks->upload_over != NULL)
         (void)put->hooks->upload_over(put->hooks->context, put->spec->key, parts->upload_id, NULL);
@@ -457,10 +461,8 @@ static enum store_s3_course store_s3_upload(struct store_s3_put *put, uint64_t p
     parts.sha256 = sha256_new();
     struct err failure = {0};
     const enum store_s3_course course = store_s3_upload_once(&parts, &failure);
-    const bool is_done = course == STORE_S3_DONE;
-    store_s3_end_upload(&parts, is_done && parts.outcome == STORE_WRITTEN,
-                        failure.kind == ERR_CANCELED);
-    if (is_done)
+    store_s3_end_upload(&parts, failure.kind);
+    if (course == STORE_S3_DONE)
         *ret_outcome = parts.outcome;
     else
         (void)err_set(err, failure.kind, "%s", failure.message);

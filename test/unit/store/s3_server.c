@@ -234,6 +234,10 @@ static bool s3_is_let_in(struct s3_request *request)
     } else if (!civil_parse(slice_text(iso), &signed_at_ms) ||
                llabs(signed_at_ms - now_ms) > S3_SERVER_SKEW_MS) {
         s3_error(request, 403, "RequestTimeTooSkewed");
+    } else if (server->wanted_host != NULL &&
+               strcmp(server->wanted_host, s3_header(request, "Host")) != 0) {
+        s3_error(request, 301, "PermanentRedirect");
+        buf_append_format(&request->head, "x-amz-bucket-region: %s\r\n", server->region);
     } else if (strstr(s3_header(request, "Authorization"),
                       arena_format(&request->arena, "/%s/", server->region)) == NULL) {
         s3_error(request, 400, "AuthorizationHeaderMalformed");
@@ -478,6 +482,10 @@ static void s3_complete(struct s3_request *request)
         object->size_bytes += upload->parts[count].size_bytes;
         md5_update(md5, slice_of(upload->parts[count].md5, MD5_BYTES));
     }
+    if (request->fault == S3_FAULT_SHORT) {
+        object->size_bytes--;
+        object->bytes.size_bytes--;
+    }
     uint8_t digest[MD5_BYTES];
     char hex[2 * MD5_BYTES + 1];
     md5_finish(md5, digest);
@@ -562,21 +570,41 @@ static void s3_list_objects(struct s3_request *request)
                       is_truncated ? "true" : "false");
 }
 
+static int s3_upload_number(const char *id)
+{
+    return atoi(strchr(id, '~') + 1);
+}
+
+// The newest first; the markers are the last key and id.
 static void s3_list_uploads(struct s3_request *request)
 {
     const char *prefix = s3_parameter(request, "prefix");
+    const char *marker = s3_parameter(request, "upload-id-marker");
+    const struct s3_upload *at = request->server->uploads;
+    while (marker != NULL && at != NULL && s3_upload_number(at->id) >= s3_upload_number(marker))
+        at = at->next;
+    const struct s3_upload *last = NULL;
+    int count = 0;
     buf_append_text(&request->answer, "<ListMultipartUploadsResult>");
-    for (const struct s3_upload *at = request->server->uploads; at != NULL; at = at->next) {
+    for (; at != NULL && count < S3_SERVER_PAGE; at = at->next) {
         if (at->is_completed || strncmp(at->object.key, prefix, strlen(prefix)) != 0)
             continue;
+        count++;
+        last = at;
         buf_append_text(&request->answer, "<Upload>");
         s3_append_encoded(request, "Key", at->object.key);
         buf_append_format(&request->answer, "<UploadId>%s</UploadId>", at->id);
         s3_append_time(request, "Initiated", at->object.written_at_ms);
         buf_append_text(&request->answer, "</Upload>");
     }
-    buf_append_text(&request->answer,
-                    "<IsTruncated>false</IsTruncated></ListMultipartUploadsResult>");
+    if (at != NULL) {
+        s3_append_encoded(request, "NextKeyMarker", last->object.key);
+        buf_append_format(&request->answer, "<NextUploadIdMarker>%s</NextUploadIdMarker>",
+                          last->id);
+    }
+    buf_append_format(&request->answer,
+                      "<IsTruncated>%s</IsTruncated></ListMultipartUploadsResult>",
+                      at != NULL ? "true" : "false");
 }
 
 // --- Requests
@@ -671,7 +699,8 @@ static void s3_answer(struct s3_request *request)
         s3_error(request, 400, "BadDigest");
         return;
     }
-    if (request->fault == S3_FAULT_FLIPPED || request->fault == S3_FAULT_SHORT)
+    if (request->fault == S3_FAULT_FLIPPED ||
+        (request->fault == S3_FAULT_SHORT && strcmp(request->method, "POST") != 0))
         s3_damage(request);
     s3_execute(request);
 }
@@ -734,6 +763,9 @@ static bool s3_is_replaced(struct s3_request *request)
     case S3_FAULT_DEEP:
         for (int i = 0; i < 10000; i++)
             buf_append_text(&request->answer, "<a>");
+        return true;
+    case S3_FAULT_OTHER_XML:
+        buf_append_text(&request->answer, "<LocationConstraint>here</LocationConstraint>");
         return true;
     case S3_FAULT_LONG_HEAD:
         for (int i = 0; i < 2000; i++)
@@ -854,6 +886,8 @@ static bool s3_read_head(struct s3_request *request)
     char *question = strchr(target, '?');
     if (question != NULL)
         *question++ = '\0';
+    if (strncmp(target, "http://", 7) == 0) // we are the proxy, and every host that it reaches
+        target = strchr(target + 7, '/');
     request->path = target;
     request->query = question == NULL ? arena_copy_text(&request->arena, "") : question;
     for (line = end + 2; *line != '\r' && request->header_count < S3_SERVER_HEADERS;

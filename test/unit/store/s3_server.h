@@ -33,6 +33,7 @@ enum s3_fault {
     S3_FAULT_HUGE,      // 3 MiB
     S3_FAULT_BOMB,      // XML with a document type
     S3_FAULT_DEEP,      // XML that never ends to begin
+    S3_FAULT_OTHER_XML, // 200 with an answer to something else
     S3_FAULT_LONG_HEAD, // 200 KiB of headers
     // It has.
     S3_FAULT_DELAY,
@@ -49,7 +50,7 @@ enum s3_fault {
     S3_FAULT_DUPLICATE, // the answer twice
     // Another one.
     S3_FAULT_FLIPPED, // one bit of the body, as if it had arrived so
-    S3_FAULT_SHORT,   // its last byte is lost
+    S3_FAULT_SHORT,   // its last byte is lost; of a completed upload, that of the object
     // What is final, or leads elsewhere.
     S3_FAULT_301,
     S3_FAULT_307,
@@ -111,6 +112,7 @@ struct s3_server {
     bool has_no_metadata;
     const char *bucket_host; // NULL: path style
     const char *region;      // where the bucket is
+    const char *wanted_host; // NULL: any; others are sent there
     const char *token;       // NULL: requests have none
     int64_t clock_offset_ms;
 

@@ -343,6 +343,139 @@ static void test_a_store_that_is_always_busy_is_given_up(void **state)
     assert_int_equal(s3_server_requests(&fixture->server), TEST_S3_ATTEMPTS);
 }
 
+// Amazon's hosts, all of which are our server by way of a proxy.
+static void move_to_amazon(struct fixture *fixture, const char *host)
+{
+    static char proxy[64];
+    (void)snprintf(proxy, sizeof proxy, "%s", fixture->endpoint);
+    fixture->config.s3.http.proxy = proxy;
+    fixture->config.s3.endpoint = host;
+    open_store(fixture);
+}
+
+static void test_amazon_heeds_conditions(void **state)
+{
+    struct fixture *fixture = *state;
+    move_to_amazon(fixture, "http://s3." S3_SERVER_REGION ".amazonaws.com");
+    expect_put(fixture, "a/b", 700);
+    assert_int_equal(s3_server_requests(&fixture->server), 1);
+    expect_put(fixture, "a/b", 700);
+    assert_int_equal(s3_server_requests(&fixture->server), 3); // 412, HEAD
+    fixture->server.is_write_once = true;
+    assert_false(put(fixture, "a/b", 701)); // 403, HEAD
+    assert_int_equal(fixture->err.kind, ERR_CONFLICT);
+    expect_put(fixture, "a/b", 700);
+    assert_int_equal(s3_server_requests(&fixture->server), 7);
+}
+
+static void test_amazons_regions_have_hosts_of_their_own(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server.region = "eu-other-2";
+    fixture->server.wanted_host = "s3.eu-other-2.amazonaws.com";
+    move_to_amazon(fixture, "http://s3." S3_SERVER_REGION ".amazonaws.com");
+    expect_put(fixture, "a/b", 700);
+    expect_put(fixture, "a/c", 2000);
+    move_to_amazon(fixture, "http://s3.amazonaws.com");
+    expect_put(fixture, "a/d", 700);
+    fixture->server.wanted_host = "s3.dualstack.eu-other-2.amazonaws.com.cn";
+    move_to_amazon(fixture, "http://s3.dualstack." S3_SERVER_REGION ".amazonaws.com.cn");
+    expect_put(fixture, "a/e", 700);
+    assert_int_equal(fixture->server.unsigned_count, 0);
+}
+
+static void test_conditions_that_are_refused_are_left_out(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->server.refuses_condition = true;
+    expect_put(fixture, "a/b", 2000);
+    open_store(fixture);
+    expect_put(fixture, "a/c", 700);
+    const int before = s3_server_requests(&fixture->server);
+    expect_put(fixture, "a/d", 700);
+    assert_int_equal(s3_server_requests(&fixture->server), before + 2);
+}
+
+static bool give_none(void *context, bool is_refresh, struct arena *arena,
+                      struct s3_credentials *ret_credentials, struct err *err)
+{
+    struct test_credentials *test = context;
+    (void)arena;
+    if (is_refresh || test->credentials.key_id == NULL)
+        return err_set(err, ERR_UNAVAILABLE, "the token service does not answer");
+    *ret_credentials = test->credentials;
+    return true;
+}
+
+static void test_credentials_that_cannot_be_had(void **state)
+{
+    struct fixture *fixture = *state;
+    fixture->config.s3.get_credentials = give_none;
+    fixture->server.token = "expected";
+    move_to_amazon(fixture, "http://s3." S3_SERVER_REGION ".amazonaws.com");
+    assert_false(put(fixture, "a/b", 700)); // at the refresh
+    assert_int_equal(fixture->err.kind, ERR_UNAVAILABLE);
+    assert_string_equal(fixture->err.message, "the token service does not answer");
+    fixture->credentials.credentials.key_id = NULL;
+    assert_false(put(fixture, "a/b", 2000));
+    assert_string_equal(fixture->err.message, "the token service does not answer");
+}
+
+struct shrinking {
+    int fd;
+    int calls_left;
+};
+
+static bool shrink(void *context)
+{
+    struct shrinking *shrinking = context;
+    if (--shrinking->calls_left == 0)
+        assert_int_equal(ftruncate(shrinking->fd, 100), 0);
+    return true;
+}
+
+// At any time: while it is hashed, between that and the sending, while it is sent.
+static void test_a_file_that_becomes_shorter(void **state)
+{
+    struct fixture *fixture = *state;
+    static const size_t sizes[] = {700, 2000};
+    open_store(fixture);
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        for (int calls = 1; calls < 40; calls++) {
+            s3_server_reset(&fixture->server);
+            struct test_file file;
+            test_file_open(&file, "a/b", sizes[i], 1);
+            struct shrinking shrinking = {file.spec.fd, calls};
+            const struct store_hooks hooks = {.keep_going = shrink, .context = &shrinking};
+            enum store_put_outcome outcome;
+            struct err err = {0};
+            const bool is_done = store_put_file(fixture->store, &file.spec, &hooks, &outcome, &err);
+            struct buf bytes CLEANUP(buf_clear);
+            buf_init(&bytes, 10000);
+            const bool is_there = s3_server_get(&fixture->server, "a/b", &bytes);
+            assert_int_equal(is_done, is_there);
+            if (is_there)
+                assert_true(slice_equal(buf_slice(&bytes), buf_slice(&file.bytes)));
+            else if (err.kind != ERR_CORRUPT)
+                fail_msg("%s", err.message);
+            assert_int_equal(s3_server_open_uploads(&fixture->server), 0);
+            test_file_close(&file);
+        }
+    }
+}
+
+static void test_files_that_no_object_can_hold(void **state)
+{
+    struct fixture *fixture = *state;
+    open_store(fixture);
+    const struct store_file_spec spec = {
+        .key = "a/b", .fd = 0, .size_bytes = UINT64_C(60) << 40, .content_type = "text/csv"};
+    enum store_put_outcome outcome;
+    assert_false(store_put_file(fixture->store, &spec, NULL, &outcome, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_LIMIT);
+    assert_int_equal(s3_server_requests(&fixture->server), 0);
+}
+
 static bool count_begun(void *context, const char *key, const char *upload_id, struct err *err)
 {
     (void)key;
@@ -419,14 +552,24 @@ static void test_the_sweep_ends_uploads_that_were_left(void **state)
     test_file_open(&file, "a/b", 1001, 1);
     open_store(fixture);
     const struct store_hooks hooks = {.upload_begun = note};
-    // Parts and the abort fail for good.
-    s3_server_fail(&fixture->server, S3_FAULT_403, 3, INT32_MAX);
-    enum store_put_outcome outcome;
-    assert_false(store_put_file(fixture->store, &file.spec, &hooks, &outcome, &fixture->err));
-    s3_server_fail(&fixture->server, S3_FAULT_NONE, 1, 1);
-    assert_int_equal(s3_server_open_uploads(&fixture->server), 1);
+    for (int i = 0; i < 5; i++) {
+        // Parts and the abort fail for good.
+        s3_server_fail(&fixture->server, S3_FAULT_403, 3, INT32_MAX);
+        enum store_put_outcome outcome;
+        assert_false(store_put_file(fixture->store, &file.spec, &hooks, &outcome, &fixture->err));
+        s3_server_fail(&fixture->server, S3_FAULT_NONE, 1, 1);
+    }
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 5);
     assert_true(store_sweep(fixture->store, 3600000, NULL, NULL, &fixture->err));
-    assert_int_equal(s3_server_open_uploads(&fixture->server), 1);
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 5);
+    // Lists that are none change nothing.
+    s3_server_fail(&fixture->server, S3_FAULT_OTHER_XML, 1, 1);
+    assert_false(store_sweep(fixture->store, 3600000, NULL, NULL, &fixture->err));
+    fixture->server.denies_list = true;
+    assert_false(store_sweep(fixture->store, 3600000, NULL, NULL, &fixture->err));
+    assert_int_equal(fixture->err.kind, ERR_DENIED);
+    assert_non_null(strstr(fixture->err.message, "s3:ListBucketMultipartUploads on test-bucket"));
+    fixture->server.denies_list = false;
     s3_server_age(&fixture->server, 7200000);
     assert_true(store_sweep(fixture->store, 3600000, NULL, NULL, &fixture->err));
     assert_int_equal(s3_server_open_uploads(&fixture->server), 0);
@@ -513,6 +656,14 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_only_for_stores_of_this_machine, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(test_amazon_heeds_conditions, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_amazons_regions_have_hosts_of_their_own, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_conditions_that_are_refused_are_left_out, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_credentials_that_cannot_be_had, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_file_that_becomes_shorter, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_files_that_no_object_can_hold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_memory_does_not_grow_with_the_file, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
