@@ -4,7 +4,8 @@
 //   MILKRUN_S3_ENDPOINT=http://127.0.0.1:27480 MILKRUN_S3_KEY=... MILKRUN_S3_SECRET=...
 //
 // It makes a bucket (MILKRUN_S3_BUCKET, or milkrun-live) and leaves it empty. MILKRUN_S3_OTHER_KEY
-// and _SECRET are of a user who may not write there.
+// and _SECRET are of a user who may not write there; MILKRUN_S3_CA_FILE is trusted instead of the
+// system's certificates.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -84,7 +85,8 @@ static const struct live *live_of_environment(struct live *live)
                                         .bucket = bucket == NULL ? "milkrun-live" : bucket,
                                         .get_credentials = give_credentials,
                                         .context = live,
-                                        .http = {.connect_timeout_ms = 5000,
+                                        .http = {.ca_file = getenv("MILKRUN_S3_CA_FILE"),
+                                                 .connect_timeout_ms = 5000,
                                                  .total_timeout_ms = 60000,
                                                  .stall_timeout_ms = 30000},
                                         .clock = &live->clock.base},
