@@ -378,32 +378,40 @@ static void gcs_put_media(struct gcs_request *request)
 
 // --- Objects
 
+// The first one behind a name, in the order of names; NULL: none.
+static const struct gcs_server_object *gcs_next(const struct gcs_server *server, const char *prefix,
+                                                const char *name)
+{
+    const struct gcs_server_object *next = NULL;
+    for (const struct gcs_server_object *at = server->objects; at != NULL; at = at->next)
+        if (strncmp(at->name, prefix, strlen(prefix)) == 0 && strcmp(at->name, name) > 0 &&
+            (next == NULL || strcmp(at->name, next->name) < 0))
+            next = at;
+    return next;
+}
+
+// Pages of three: whoever lists has to turn them.
 static void gcs_list(struct gcs_request *request)
 {
+    const struct gcs_server *server = request->server;
     const char *prefix = gcs_parameter(request, "prefix");
-    const int64_t max = strtoll(gcs_parameter(request, "maxResults"), NULL, 10);
-    const int skip = (int)strtol(gcs_parameter(request, "pageToken"), NULL, 10);
-    int index = 0;
-    int count = 0;
+    const char *name = gcs_parameter(request, "pageToken");
     struct json_text json;
-    if (max != 500)
+    if (strcmp(gcs_parameter(request, "maxResults"), "500") != 0)
         request->server->refused_count++;
     json_text_init(&json, &request->answer);
     json_text_open(&json, '{');
     json_text_key(&json, "items");
     json_text_open(&json, '[');
-    for (struct gcs_server_object *at = request->server->objects; at != NULL; at = at->next) {
-        if (strncmp(at->name, prefix, strlen(prefix)) != 0 || index++ < skip)
-            continue;
-        if (count == 3) // pages of three: whoever lists has to turn them
-            break;
-        gcs_write_object(request, at, &json);
-        count++;
+    const struct gcs_server_object *object = gcs_next(server, prefix, name);
+    for (int i = 0; i < 3 && object != NULL; i++) {
+        gcs_write_object(request, object, &json);
+        name = object->name;
+        object = gcs_next(server, prefix, name);
     }
     json_text_close(&json, ']');
-    if (count == 3)
-        json_text_member_text(&json, "nextPageToken",
-                              arena_format(&request->arena, "%d", skip + count));
+    if (object != NULL)
+        json_text_member_text(&json, "nextPageToken", name);
     json_text_close(&json, '}');
     request->status = 200;
 }

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "gcs_fixture.h"
 #include "store_fixture.h"
 
 struct conform;
@@ -48,6 +49,8 @@ struct conform {
     char directory[64];
     struct s3_server server;
     struct test_credentials credentials;
+    struct gcs_server google;
+    struct test_tokens tokens;
 };
 
 // --- Stores of this machine
@@ -236,10 +239,62 @@ static void configure_google(struct s3_server *server)
     server->is_goog = true;
 }
 
+// --- Google's JSON interface
+
+static void open_gcs(struct conform *conform)
+{
+    struct err err = {0};
+    char endpoint[64];
+    gcs_server_open(&conform->google);
+    struct store_gcs_config config = test_gcs_config(&conform->google, endpoint, &conform->tokens);
+    config.prefix = "folder/";
+    assert_true(store_gcs_open(&config, &conform->store, &err));
+}
+
+static void open_gcs_without_metadata(struct conform *conform)
+{
+    open_gcs(conform);
+    conform->google.has_no_metadata = true;
+}
+
+static void close_gcs(struct conform *conform)
+{
+    store_close(&conform->store);
+    assert_int_equal(conform->google.refused_count, 0);
+    gcs_server_close(&conform->google);
+}
+
+static bool get_gcs(struct conform *conform, const char *key, struct buf *ret_bytes)
+{
+    char full_key[2048];
+    (void)snprintf(full_key, sizeof full_key, "folder/%s", key);
+    return gcs_server_get(&conform->google, full_key, ret_bytes);
+}
+
+static bool put_gcs(struct conform *conform, const char *key, const char *text)
+{
+    char full_key[2048];
+    (void)snprintf(full_key, sizeof full_key, "folder/%s", key);
+    gcs_server_put(&conform->google, full_key, text);
+    return true;
+}
+
+static int count_gcs_uploads(struct conform *conform)
+{
+    return gcs_server_open_uploads(&conform->google);
+}
+
+static void age_gcs(struct conform *conform)
+{
+    gcs_server_age(&conform->google, 3600000);
+}
+
 static const struct conform_ops file_ops = {close_file, get_local, put_local, count_parts,
                                             age_files};
 static const struct conform_ops memory_ops = {close_memory, get_local, put_local, count_none, NULL};
 static const struct conform_ops s3_ops = {close_s3, get_s3, put_s3, count_uploads, age_s3};
+
+static const struct conform_ops gcs_ops = {close_gcs, get_gcs, put_gcs, count_gcs_uploads, age_gcs};
 
 static const struct conform_row rows[] = {
     {"file", &file_ops, open_file, NULL},
@@ -252,6 +307,8 @@ static const struct conform_row rows[] = {
     {"s3 that loses metadata", &s3_ops, open_s3, configure_no_metadata},
     {"s3 that is written once", &s3_ops, open_s3, configure_write_once},
     {"gcs xml", &s3_ops, open_s3, configure_google},
+    {"gcs", &gcs_ops, open_gcs, NULL},
+    {"gcs that loses metadata", &gcs_ops, open_gcs_without_metadata, NULL},
 };
 
 // --- The suite
