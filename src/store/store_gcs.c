@@ -156,7 +156,7 @@ static bool store_gcs_sweep(struct store *store, const struct store_sweep *sweep
         struct arena arena CLEANUP(arena_clear);
         arena_init(&arena);
         const struct store_gcs_work work = store_gcs_work_on(store, "", &arena);
-        struct gcs_listing listing;
+        struct gcs_listing listing = {0};
         TRY(store_gcs_list(&work, page, &listing, err));
         for (size_t i = 0; i < listing.count; i++)
             TRY(store_gcs_sweep_one(&work, sweep, &listing.objects[i], err));
