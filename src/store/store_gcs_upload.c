@@ -125,10 +125,13 @@ static bool store_gcs_tell_over(const struct store_gcs_upload *upload, struct er
 static bool store_gcs_abort(struct store_gcs *gcs, const char *path, bool is_single,
                             struct arena *arena, struct err *err)
 {
+    const struct http_client_header length = {"Content-Length", "0"}; // as Google asks for it
     const struct gcs_call call = {.name = "end upload",
                                   .method = "DELETE",
                                   .path = path,
                                   .has_own_right = true,
+                                  .headers = &length,
+                                  .header_count = 1,
                                   .statuses = {204, 404, 410, 499},
                                   .is_single = is_single};
     struct gcs_reply reply;

@@ -356,6 +356,8 @@ static void gcs_continue(struct gcs_request *request)
 static void gcs_cancel(struct gcs_request *request)
 {
     struct gcs_server_upload *upload = gcs_find_upload(request);
+    if (strcmp(gcs_header(request, "Content-Length"), "0") != 0)
+        request->server->refused_count++;
     if (upload == NULL || upload->is_done) {
         gcs_refuse(request, 404, "notFound", "Not Found");
         return;
