@@ -74,6 +74,9 @@ static bool option_append_items(struct option_list *list, const char *text, stru
         char *comma = strchr(item, ',');
         if (comma != NULL)
             *comma = '\0';
+        item += strspn(item, " \t");
+        for (size_t size = strlen(item); size > 0 && strchr(" \t", item[size - 1]) != NULL; size--)
+            item[size - 1] = '\0';
         if (*item == '\0' || list->count == ARRAY_COUNT(list->items))
             return false;
         list->items[list->count++] = item;

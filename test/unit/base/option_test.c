@@ -192,11 +192,13 @@ static void test_lists_repeat_and_split(void **state)
     (void)state;
     struct err err = {0};
     struct settings settings = {0};
-    const char *const arguments[] = {"--data", "d", "--base-url", "a,b", "--base-url", "c", NULL};
+    const char *const arguments[] = {"--data",     "d", "--base-url", " a , b\t",
+                                     "--base-url", "c", NULL};
     const char *const environment[] = {"MILKRUN_BASE_URL=z", NULL};
     assert_true(read_options(arguments, environment, NULL, &settings, &err));
     assert_int_equal(settings.urls.count, 3);
     assert_string_equal(settings.urls.items[0], "a");
+    assert_string_equal(settings.urls.items[1], "b");
     assert_string_equal(settings.urls.items[2], "c");
 }
 
