@@ -5,12 +5,15 @@
 #include "api/api_auth.h"
 #include "api/api_bucket.h"
 #include "api/api_handlers.h"
+#include "api/api_reply.h"
 #include "api/api_write.h"
 #include "catalog/tenant_signers.h"
 
 bool api_s3_credentials(struct api_call *call, struct err *err)
 {
     struct slice token;
+    if (hosted_is_elsewhere(call->api->config.hosted))
+        return api_refuse(call, err, 404, "The files of this server are in a bucket elsewhere");
     TRY(api_call_token(call, &token, err));
     char hash[TENANT_HASH_CHARS + 1];
     char secret[API_S3_SECRET_CHARS + 1];
