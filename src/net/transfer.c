@@ -280,11 +280,20 @@ static bool transfer_fail_mail(CURLcode code, const struct transfer_exchange *ex
     return err_set(err, ERR_UNAVAILABLE, "%s", reason);
 }
 
+// The library's own words name host, address and port of a server that may be nobody else's
+// business; whoever called knows them.
+static const char *transfer_reason(CURLcode code, const char *details)
+{
+    const bool names_peer = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+                            code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_OPERATION_TIMEDOUT;
+    return details[0] != '\0' && !names_peer ? details : curl_easy_strerror(code);
+}
+
 // Says what a failed call means for the caller.
 static bool transfer_fail(CURLcode code, const struct transfer_exchange *exchange,
                           const char *details, struct err *err)
 {
-    const char *reason = details[0] != '\0' ? details : curl_easy_strerror(code);
+    const char *reason = transfer_reason(code, details);
     if (exchange->has_failed) {
         if (err != NULL)
             *err = exchange->err;
