@@ -30,9 +30,13 @@ struct sink_digest {
 };
 struct sink *sink_digest_new(struct sink *next, struct sink_digest *ret_digest);
 
-// Counts *budget_bytes, which the caller keeps alive, down by what passes; what does not fit any
-// more is LIMIT.
-struct sink *sink_budget_new(struct sink *next, uint64_t *budget_bytes);
+// Counts what passes down from the budget, which the caller keeps alive; what does not fit any more
+// is LIMIT.
+struct sink_budget {
+    uint64_t left_bytes;
+    bool is_exceeded; // something did not fit
+};
+struct sink *sink_budget_new(struct sink *next, struct sink_budget *budget);
 
 // A file that appears under path at finish: written beside it under a temporary name, fsynced,
 // renamed, directory fsynced. An existing file is replaced in one step. The temporary name ends in

@@ -88,17 +88,19 @@ struct sink *sink_digest_new(struct sink *next, struct sink_digest *ret_digest)
     return &digesting->base;
 }
 
-struct sink_budget {
+struct sink_budgeting {
     struct sink base;
-    uint64_t *budget_bytes;
+    struct sink_budget *budget;
 };
 
 static bool sink_budget_write(struct sink *sink, struct slice bytes, struct err *err)
 {
-    struct sink_budget *budget = (struct sink_budget *)sink;
-    if (bytes.size_bytes > *budget->budget_bytes)
+    struct sink_budget *budget = ((struct sink_budgeting *)sink)->budget;
+    if (bytes.size_bytes > budget->left_bytes) {
+        budget->is_exceeded = true;
         return err_set(err, ERR_LIMIT, "no room for %zu bytes more", bytes.size_bytes);
-    *budget->budget_bytes -= bytes.size_bytes;
+    }
+    budget->left_bytes -= bytes.size_bytes;
     return sink_write(sink->next, bytes, err);
 }
 
@@ -109,13 +111,13 @@ static const struct sink_ops sink_budget_ops = {
     .free = sink_free_plain,
 };
 
-struct sink *sink_budget_new(struct sink *next, uint64_t *budget_bytes)
+struct sink *sink_budget_new(struct sink *next, struct sink_budget *budget)
 {
     ASSERT(next != NULL);
-    struct sink_budget *budget = mem_alloc(sizeof *budget);
-    sink_init(&budget->base, &sink_budget_ops, next);
-    budget->budget_bytes = budget_bytes;
-    return &budget->base;
+    struct sink_budgeting *budgeting = mem_alloc(sizeof *budgeting);
+    sink_init(&budgeting->base, &sink_budget_ops, next);
+    budgeting->budget = budget;
+    return &budgeting->base;
 }
 
 struct sink_fault {

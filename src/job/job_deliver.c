@@ -211,7 +211,10 @@ static bool job_deliver_abort_uploads(const struct job_delivery *delivery, struc
     size_t count = 0;
     TRY(job_uploads(delivery->catalog, delivery->job->id, delivery->arena, &uploads, &count, err));
     for (size_t i = 0; i < count; i++) {
-        TRY(store_abort_upload(store, uploads[i].key, uploads[i].upload_id, err));
+        // Who may not abort, leaves it to the bucket's own rule: it is a cost, and no failure.
+        if (!store_abort_upload(store, uploads[i].key, uploads[i].upload_id, err) &&
+            err->kind != ERR_DENIED)
+            return false;
         TRY(job_upload_over(delivery->catalog, delivery->job->id, &uploads[i], err));
     }
     return true;
@@ -282,6 +285,17 @@ static bool job_deliver_to_bucket(const struct job_delivery *delivery, struct er
     return job_deliver_manifest(delivery, bucket.store, key, err);
 }
 
+// A hosted bucket that refuses us is the operator's to mend, and none of the customer's business:
+// the job waits.
+static bool job_deliver_to_hosted(const struct job_delivery *delivery, struct err *err)
+{
+    if (job_deliver_files(delivery, delivery->config->hosted, err))
+        return true;
+    if (err->kind == ERR_DENIED || err->kind == ERR_NOT_FOUND || err->kind == ERR_UNAVAILABLE)
+        err->kind = ERR_IO;
+    return err_wrap(err, "hosted bucket");
+}
+
 bool job_deliver(const struct job_delivery *delivery, struct err *err)
 {
     const struct job_route *route = delivery->route;
@@ -290,7 +304,7 @@ bool job_deliver(const struct job_delivery *delivery, struct err *err)
     if (route->goes_to_bucket)
         return job_deliver_to_bucket(delivery, err);
     if (route->goes_to_hosted)
-        TRY(job_deliver_files(delivery, delivery->config->hosted, err));
+        TRY(job_deliver_to_hosted(delivery, err));
     return !route->goes_by_mail || job_mail_send(delivery, err);
 }
 

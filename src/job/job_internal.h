@@ -24,8 +24,9 @@ struct job_attempt {
     const struct schema *schema;
     struct recipe recipe;
     struct job_inputs inputs;
-    struct job_preview *preview; // of a preview, else NULL
-    uint64_t spool_budget_bytes; // what may be made in the spool
+    struct job_preview *preview;     // of a preview, else NULL
+    int64_t spool_used_bytes;        // of the organization, by other jobs
+    struct sink_budget spool_budget; // what may yet be made there
     // Of all tasks so far.
     struct job_file *files;
     size_t file_count;

@@ -105,7 +105,7 @@ struct parts_config job_attempt_parts(struct job_attempt *attempt, size_t task_i
 {
     return (struct parts_config){
         .store = attempt->route.made_in,
-        .budget_bytes = job_attempt_is_spooling(attempt) ? &attempt->spool_budget_bytes : NULL,
+        .budget = job_attempt_is_spooling(attempt) ? &attempt->spool_budget : NULL,
         .job = attempt->job,
         .recipe = &attempt->recipe,
         .topic_name = attempt->subscription.report.topic_name,
@@ -196,6 +196,19 @@ static int64_t job_attempt_byte_count(const struct job_attempt *attempt)
     return byte_count;
 }
 
+// One that is larger than the bound by itself would wait for ever.
+static bool job_attempt_set_no_room(const struct job_attempt *attempt, struct err *err)
+{
+    if (attempt->spool_used_bytes == 0)
+        return err_set(err, ERR_INVALID,
+                       "the files of this job are larger than what may wait to be delivered (%lld "
+                       "bytes): ask for less at a time, or the operator of this server for more",
+                       (long long)attempt->config->spool_bytes_max);
+    return err_set(err, ERR_LIMIT,
+                   "%lld bytes of the organization wait to be delivered, and no more may",
+                   (long long)attempt->spool_used_bytes);
+}
+
 // What an organization has waiting is bounded; its next job waits until some of it is delivered.
 static bool job_attempt_budget(struct job_attempt *attempt, struct err *err)
 {
@@ -203,13 +216,10 @@ static bool job_attempt_budget(struct job_attempt *attempt, struct err *err)
         return true;
     int64_t used_bytes = 0;
     TRY(job_spooled_bytes(attempt->catalog, attempt->job->organization_id, &used_bytes, err));
+    attempt->spool_used_bytes = used_bytes;
     const int64_t left_bytes = attempt->config->spool_bytes_max - used_bytes;
-    if (left_bytes <= 0)
-        return err_set(err, ERR_LIMIT,
-                       "%lld bytes of the organization wait to be delivered, which is the limit",
-                       (long long)used_bytes);
-    attempt->spool_budget_bytes = (uint64_t)left_bytes;
-    return true;
+    attempt->spool_budget.left_bytes = left_bytes > 0 ? (uint64_t)left_bytes : 0;
+    return left_bytes > 0 || job_attempt_set_no_room(attempt, err);
 }
 
 static bool job_attempt_make_files(struct job_attempt *attempt, struct err *err)
@@ -295,7 +305,8 @@ bool job_attempt_make(struct job_attempt *attempt, struct err *err)
     TRY(job_attempt_freeze(attempt, err));
     TRY(job_attempt_budget(attempt, err));
     TRY(job_attempt_gather(attempt, err));
-    TRY(job_attempt_make_files(attempt, err));
+    if (!job_attempt_make_files(attempt, err))
+        return attempt->spool_budget.is_exceeded ? job_attempt_set_no_room(attempt, err) : false;
     if (attempt->job->is_restoring)
         TRY(job_attempt_check_restored(attempt, err));
     if (job_route_is_delivered(&attempt->route) && attempt->file_count > 0)

@@ -111,8 +111,8 @@ static bool parts_open_file(struct parts *parts, struct err *err)
     struct sink *object = NULL;
     if (config->store != NULL)
         TRY(store_put_begin(config->store, key, &object, err));
-    if (config->budget_bytes != NULL)
-        object = sink_budget_new(object, config->budget_bytes);
+    if (config->budget != NULL)
+        object = sink_budget_new(object, config->budget);
     const struct compress_options options = {
         .method = recipe_compress_method(recipe),
         .helper_count = config->compress_helper_count,

@@ -19,8 +19,8 @@ enum parts_layout {
 };
 
 struct parts_config {
-    struct store *store;    // NULL: files are only measured
-    uint64_t *budget_bytes; // what may be written yet, counted down (LIMIT); NULL: any number
+    struct store *store;        // NULL: files are only measured
+    struct sink_budget *budget; // what may be written yet (LIMIT); NULL: any number of bytes
     const struct job *job;
     const struct recipe *recipe;
     const char *topic_name;

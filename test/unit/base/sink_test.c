@@ -142,17 +142,19 @@ static void test_a_budget_is_shared_and_ends(void **state)
 {
     (void)state;
     struct err err = {0};
-    uint64_t budget_bytes = 5;
+    struct sink_budget budget = {.left_bytes = 5};
     struct buf text CLEANUP(buf_clear);
     buf_init(&text, 100);
-    struct sink *first = sink_budget_new(sink_memory_new(&text), &budget_bytes);
+    struct sink *first = sink_budget_new(sink_memory_new(&text), &budget);
     assert_true(sink_write(first, slice_text("abc"), &err));
     assert_true(sink_finish(first, &err));
     sink_free(&first);
-    struct sink *second = sink_budget_new(sink_memory_new(&text), &budget_bytes);
+    struct sink *second = sink_budget_new(sink_memory_new(&text), &budget);
     assert_true(sink_write(second, slice_text("de"), &err));
+    assert_false(budget.is_exceeded);
     assert_false(sink_write(second, slice_text("f"), &err));
     assert_int_equal(err.kind, ERR_LIMIT);
+    assert_true(budget.is_exceeded);
     sink_free(&second);
     assert_string_equal(buf_text(&text), "abcde");
 }

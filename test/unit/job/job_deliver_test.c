@@ -303,8 +303,9 @@ static void test_the_spool_of_an_organization_is_bounded(void **state)
     start(&fixture);
     const char *id = subscribe(&fixture);
     struct job job = job_fixture_claim_hour(fixture.job, id, JOB_FIXTURE_HOUR(5));
-    fixture.job->config.spool_bytes_max = 10;
-    fail_to_run(&fixture, &job, ERR_LIMIT);
+    fixture.job->config.spool_bytes_max = 10; // it will never fit
+    fail_to_run(&fixture, &job, ERR_INVALID);
+    assert_non_null(strstr(fixture.job->err.message, "ask for less at a time"));
     fixture.job->config.spool_bytes_max = 1 << 20;
     fixture.memory.bucket_failure = ERR_UNAVAILABLE;
     job = again(&fixture, &job);
@@ -313,6 +314,10 @@ static void test_the_spool_of_an_organization_is_bounded(void **state)
     fixture.job->config.spool_bytes_max = waiting_bytes; // the first one fills it
     const struct job second = job_fixture_claim_hour(fixture.job, id, JOB_FIXTURE_HOUR(6));
     fail_to_run(&fixture, &second, ERR_LIMIT);
+    fixture.job->config.spool_bytes_max = waiting_bytes + 10; // some, but not all of it
+    const struct job third = again(&fixture, &second);
+    fail_to_run(&fixture, &third, ERR_LIMIT);
+    assert_non_null(strstr(fixture.job->err.message, "of the organization wait"));
     fixture.memory.bucket_failure = ERR_NONE;
     job = again(&fixture, &job);
     run(&fixture, &job); // what is made already is delivered all the same
@@ -329,6 +334,26 @@ static void test_a_failed_sample_fails_the_subscription(void **state)
     assert_true(job_fixture_claim(fixture.job, &sample));
     fail_to_run(&fixture, &sample, ERR_DENIED);
     assert_int_equal(job_fixture_subscription(fixture.job, id).probed_at_ms, 0);
+}
+
+// A hosted bucket that refuses us is nothing that the customer can mend: the job waits.
+static void test_a_hosted_bucket_that_refuses_is_tried_again(void **state)
+{
+    struct fixture fixture CLEANUP(tear_down) = set_up(*state, NULL);
+    start(&fixture);
+    const char *id = subscribe(&fixture);
+    struct job job = job_fixture_claim_hour(fixture.job, id, JOB_FIXTURE_HOUR(5));
+    static const enum err_kind kinds[] = {ERR_DENIED, ERR_NOT_FOUND, ERR_UNAVAILABLE};
+    for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
+        struct store *faulty CLEANUP(store_close) = store_fault_new(store_memory_new(), 1,
+                                                                    kinds[i]);
+        fixture.job->config.hosted = faulty;
+        fail_to_run(&fixture, &job, ERR_IO);
+        job = again(&fixture, &job);
+    }
+    fixture.job->config.hosted = fixture.bucket;
+    run(&fixture, &job);
+    assert_int_equal(last(&fixture, id).state, JOB_SUCCEEDED);
 }
 
 static void test_late_jobs_without_rows_deliver_nothing(void **state)
@@ -467,6 +492,7 @@ int main(void)
         job_fixture_test(test_a_failed_sample_fails_the_subscription),
         job_fixture_test(test_late_jobs_without_rows_deliver_nothing),
         job_fixture_test(test_a_hosted_bucket_elsewhere_has_the_files),
+        job_fixture_test(test_a_hosted_bucket_that_refuses_is_tried_again),
         job_fixture_test(test_each_recipient_gets_links_once),
         job_fixture_test(test_one_refusal_keeps_nobody_else_from_it),
     };
