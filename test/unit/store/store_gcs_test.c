@@ -392,6 +392,8 @@ static void test_probes_survive_every_fault(void **state)
         if (fault == GCS_FAULT_STALL || fault == GCS_FAULT_HALF_STALL)
             continue; // takes five seconds here
         for (int from = 1; from <= 3; from++) {
+            // Each has its own connection: a late second answer is for nobody.
+            open_store(TEST_GCS_PIECE_BYTES);
             gcs_server_reset(&fixture.server);
             gcs_server_fail(&fixture.server, (enum gcs_fault)fault, from, from);
             struct err err = {0};
