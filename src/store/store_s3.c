@@ -79,7 +79,7 @@ static bool store_s3_probe_write(const struct store_s3_put *put, struct arena *a
     struct http_client_header headers[2 + STORE_S3_ENCRYPTION_HEADERS] = {
         {"Content-Type", "text/plain"}};
     size_t header_count = 1;
-    store_s3_add_condition(put->s3, headers, &header_count);
+    store_s3_add_condition(put, headers, &header_count);
     store_s3_add_encryption(put->s3, headers, &header_count);
     struct s3_call call = store_s3_call(put, "put object", "PUT");
     call.headers = headers;

@@ -30,14 +30,17 @@ struct store_s3_put {
     const struct store_hooks *hooks;
     const char *key; // with the prefix
     char sha256_hex[SHA256_HEX_CHARS + 1];
-    bool is_unclear; // an attempt to write that failed may have had its effect
-    bool has_strays; // uploads may have been begun whose names are not known
+    bool is_unclear;  // an attempt to write that failed may have had its effect
+    bool has_strays;  // uploads may have been begun whose names are not known
+    bool replaces;    // what is there may not be read and is written once more: no condition
+    bool is_in_doubt; // an answer to a write confirmed other bytes
 };
 
 enum store_s3_course {
     STORE_S3_DONE, // the object is there, and the outcome says how
     STORE_S3_FAILED,
-    STORE_S3_AGAIN, // there is none: write it (again); *err may be set for the last try
+    STORE_S3_AGAIN,  // there is none: write it (again); *err may be set for the last try
+    STORE_S3_HIDDEN, // there is one that may not be read: see store_s3_replace
 };
 
 // --- store_s3_object.c
@@ -49,7 +52,7 @@ struct s3_call store_s3_call(const struct store_s3_put *put, const char *name, c
 // The header that an object's SHA-256 is kept in.
 const char *store_s3_sha256_header(const struct store_s3 *s3);
 // Appends what keeps a write from replacing anything, if there is such a thing.
-void store_s3_add_condition(const struct store_s3 *s3, struct http_client_header *headers,
+void store_s3_add_condition(const struct store_s3_put *put, struct http_client_header *headers,
                             size_t *count);
 // Appends by which key the object is to be encrypted, if there is one: STORE_S3_ENCRYPTION_HEADERS
 // at most.
@@ -88,11 +91,16 @@ NODISCARD bool store_s3_look_at_bytes(const struct store_s3_put *put,
                                       const struct store_s3_expectation *expected, bool is_single,
                                       enum store_state *ret_state, struct err *err);
 // Looks, and says what that means for the put. may_be_hidden: what cannot be read may as well not
-// be there, else it is DENIED. An object that is ours and broken is removed.
+// be there, else it is STORE_S3_HIDDEN. An object that is ours and broken is removed.
 enum store_s3_course store_s3_settle(const struct store_s3_put *put,
                                      const struct store_s3_expectation *expected,
                                      bool may_be_hidden, enum store_put_outcome *ret_outcome,
                                      struct err *err);
+// What is there may not be read, but its key is made for this file: an earlier attempt, of this put
+// or of one that was killed, has written it. It is written once more without a condition, and the
+// answer to that confirms the bytes; a store that is written once refuses, and keeps what it has
+// (store_s3_is_settled_after). *err is what there is to say if nothing comes of it.
+enum store_s3_course store_s3_replace(struct store_s3_put *put, struct err *err);
 // After a failure that may have left the object nevertheless, or that came because it is there: a
 // store that is written once may say 403 to a second write.
 // False: *err is the failure, or CONFLICT.

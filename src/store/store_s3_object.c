@@ -3,6 +3,7 @@
 //
 // A PUT whose answer is lost is repeated; if it had its effect, the repetition finds the object and
 // is told so (412), and the look proves it the same. So is an object that an earlier run left.
+// Where nothing may be read, it is written once more: store_s3_replace.
 #include <string.h>
 
 #include "base/check.h"
@@ -37,9 +38,12 @@ const char *store_s3_sha256_header(const struct store_s3 *s3)
     return s3->provider == S3_PROVIDER_GCS_XML ? "x-goog-meta-sha256" : "x-amz-meta-sha256";
 }
 
-void store_s3_add_condition(const struct store_s3 *s3, struct http_client_header *headers,
+void store_s3_add_condition(const struct store_s3_put *put, struct http_client_header *headers,
                             size_t *count)
 {
+    const struct store_s3 *s3 = put->s3;
+    if (put->replaces)
+        return;
     if (s3->provider == S3_PROVIDER_GCS_XML)
         headers[(*count)++] = (struct http_client_header){"x-goog-if-generation-match", "0"};
     else if (!s3->has_no_condition)
@@ -299,13 +303,7 @@ enum store_s3_course store_s3_settle(const struct store_s3_put *put,
         *ret_outcome = put->is_unclear ? STORE_WRITTEN : STORE_WAS_THERE;
         return STORE_S3_DONE;
     case STORE_UNREADABLE:
-        if (may_be_hidden)
-            return STORE_S3_AGAIN;
-        (void)err_set(err, ERR_DENIED,
-                      "an object is there already and cannot be compared: s3:GetObject is not "
-                      "permitted on %s/%s",
-                      put->s3->bucket, put->key);
-        return STORE_S3_FAILED;
+        return may_be_hidden ? STORE_S3_AGAIN : STORE_S3_HIDDEN;
     case STORE_OTHER:
         break;
     }
@@ -318,6 +316,21 @@ enum store_s3_course store_s3_settle(const struct store_s3_put *put,
     return STORE_S3_FAILED;
 }
 
+enum store_s3_course store_s3_replace(struct store_s3_put *put, struct err *err)
+{
+    if (put->replaces) {
+        (void)err_set(err, ERR_DENIED,
+                      "an object is there already and cannot be compared: s3:GetObject is not "
+                      "permitted on %s/%s",
+                      put->s3->bucket, put->key);
+        return STORE_S3_FAILED;
+    }
+    put->replaces = true;
+    (void)err_set(err, ERR_UNAVAILABLE, "an object is there already that may not be read: %s/%s",
+                  put->s3->bucket, put->key);
+    return STORE_S3_AGAIN;
+}
+
 bool store_s3_is_settled_after(const struct store_s3_put *put,
                                const struct store_s3_expectation *expected,
                                const struct err *failure, enum store_put_outcome *ret_outcome,
@@ -326,7 +339,10 @@ bool store_s3_is_settled_after(const struct store_s3_put *put,
     struct store_s3_look look = {STORE_ABSENT, false};
     const bool may_be_there = failure->kind == ERR_UNAVAILABLE || failure->kind == ERR_DENIED;
     if (may_be_there && store_s3_look(put, expected, true, &look, NULL)) {
-        if (look.state == STORE_SAME) {
+        // A store that is written once has said that it is there, and no other than we writes it.
+        const bool is_kept = look.state == STORE_UNREADABLE && failure->kind == ERR_DENIED &&
+                             put->replaces && !put->is_in_doubt;
+        if (look.state == STORE_SAME || is_kept) {
             *ret_outcome = put->is_unclear ? STORE_WRITTEN : STORE_WAS_THERE;
             return true;
         }
@@ -346,7 +362,7 @@ static bool store_s3_send_object(struct store_s3_put *put, const struct s3_body 
         {store_s3_sha256_header(put->s3), put->sha256_hex},
     };
     size_t header_count = 2;
-    store_s3_add_condition(put->s3, headers, &header_count);
+    store_s3_add_condition(put, headers, &header_count);
     store_s3_add_encryption(put->s3, headers, &header_count);
     struct s3_call call = store_s3_call(put, "put object", "PUT");
     call.headers = headers;
@@ -363,6 +379,7 @@ static enum store_s3_course store_s3_verify(struct store_s3_put *put,
 {
     s3_client_reconnect(put->s3->client);
     put->is_unclear = true;
+    put->is_in_doubt = true;
     (void)err_set(err, ERR_CORRUPT, "put object: the store confirms other bytes than were sent");
     return store_s3_settle(put, expected, true, ret_outcome, err);
 }
@@ -394,7 +411,8 @@ static enum store_s3_course store_s3_try_put(struct store_s3_put *put, const str
     case S3_EXISTS:
     case S3_RIVAL:
         (void)err_set(err, ERR_UNAVAILABLE, "put object: somebody else writes %s", put->key);
-        return store_s3_settle(put, expected, false, ret_outcome, err);
+        course = store_s3_settle(put, expected, reply.answer == S3_RIVAL, ret_outcome, err);
+        return course == STORE_S3_HIDDEN ? store_s3_replace(put, err) : course;
     case S3_NOT_OFFERED:
         if (!put->s3->has_no_condition && put->s3->provider == S3_PROVIDER_S3) {
             put->s3->has_no_condition = true;

@@ -238,7 +238,7 @@ static bool store_s3_send_list(struct store_s3_parts *parts, const struct s3_bod
     size_t header_count = 1;
     // Google's store does not look at a condition here.
     if (put->s3->provider == S3_PROVIDER_S3)
-        store_s3_add_condition(put->s3, headers, &header_count);
+        store_s3_add_condition(put, headers, &header_count);
     const struct sigv4_pair query = store_s3_pair("uploadId", parts->upload_id);
     struct s3_call call = store_s3_call(put, "complete upload", "POST");
     call.query = &query;
@@ -268,15 +268,21 @@ enum store_s3_completion {
 };
 
 // After what may have completed the upload without our knowing, or somebody else's.
-static enum store_s3_completion
-store_s3_look_again(struct store_s3_parts *parts, enum store_s3_completion absent, struct err *err)
+static enum store_s3_completion store_s3_look_again(struct store_s3_parts *parts,
+                                                    bool may_be_hidden,
+                                                    enum store_s3_completion absent,
+                                                    struct err *err)
 {
     const struct store_s3_expectation expected = store_s3_expected(parts);
-    switch (store_s3_settle(parts->put, &expected, false, &parts->outcome, err)) {
+    switch (store_s3_settle(parts->put, &expected, may_be_hidden, &parts->outcome, err)) {
     case STORE_S3_DONE:
         return STORE_S3_SETTLED;
     case STORE_S3_AGAIN: // absent, or broken and removed
         return err->kind == ERR_CORRUPT ? STORE_S3_UPLOAD_GONE : absent;
+    case STORE_S3_HIDDEN:
+        if (store_s3_replace(parts->put, err) == STORE_S3_AGAIN)
+            return STORE_S3_COMPLETE_AGAIN;
+        break;
     case STORE_S3_FAILED:
         break;
     }
@@ -304,16 +310,16 @@ static enum store_s3_completion store_s3_complete_once(struct store_s3_parts *pa
         s3_client_reconnect(s3->client);
         parts->put->is_unclear = true;
         (void)store_s3_refuse("complete upload", reply.answer, err);
-        return store_s3_look_again(parts, STORE_S3_COMPLETE_AGAIN, err);
+        return store_s3_look_again(parts, true, STORE_S3_COMPLETE_AGAIN, err);
     case S3_EXISTS:
     case S3_RIVAL:
         (void)err_set(err, ERR_UNAVAILABLE, "complete upload: somebody else writes %s",
                       parts->put->key);
-        return store_s3_look_again(parts, STORE_S3_COMPLETE_AGAIN, err);
+        return store_s3_look_again(parts, reply.answer == S3_RIVAL, STORE_S3_COMPLETE_AGAIN, err);
     case S3_NO_UPLOAD:
     case S3_NO_KEY:
         (void)err_set(err, ERR_UNAVAILABLE, "complete upload: the upload is gone");
-        return store_s3_look_again(parts, STORE_S3_UPLOAD_GONE, err);
+        return store_s3_look_again(parts, true, STORE_S3_UPLOAD_GONE, err);
     case S3_NOT_OFFERED:
         (void)store_s3_refuse("complete upload", reply.answer, err);
         if (s3->has_no_condition || s3->provider != S3_PROVIDER_S3)
