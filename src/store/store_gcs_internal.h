@@ -74,7 +74,9 @@ struct store_gcs_put {
     const struct store_file_spec *spec;
     struct store_gcs_expectation expected;
     enum store_put_outcome outcome;
-    bool is_unclear; // an attempt to write that failed may have had its effect
+    bool is_unclear;  // an attempt to write that failed may have had its effect
+    bool replaces;    // what is there may not be read and is written once more: no condition
+    bool is_in_doubt; // an answer to a write confirmed other bytes
 };
 
 enum store_gcs_course {
@@ -91,11 +93,12 @@ NODISCARD bool store_gcs_put_file(struct store *store, const struct store_file_s
 
 enum store_gcs_course store_gcs_is_there(struct store_gcs_put *put);
 // Looks, and says what that means. may_be_hidden: what may not be looked at may as well not be
-// there. *err is what is said when there is none, and no other try.
+// there; else it is written once more without a condition, since its key is made for this file, and
+// the answer to that confirms the bytes. *err is what is said when there is none, and no other try.
 enum store_gcs_course store_gcs_settle(struct store_gcs_put *put, bool may_be_hidden,
                                        struct err *err);
 // After a failure that may have left the object nevertheless, or that came because it is there:
-// whoever may not delete is refused as one who would replace it.
+// whoever may not delete is refused as one who would replace it, and then it counts as written.
 enum store_gcs_course store_gcs_settle_after(struct store_gcs_put *put, struct err *err);
 
 // --- store_gcs_upload.c

@@ -78,6 +78,13 @@ enum store_gcs_course store_gcs_settle(struct store_gcs_put *put, bool may_be_hi
     case STORE_UNREADABLE:
         if (may_be_hidden)
             return STORE_GCS_AGAIN;
+        if (!put->replaces) {
+            put->replaces = true;
+            (void)err_set(err, ERR_UNAVAILABLE,
+                          "an object is there already that may not be read: %s/%s",
+                          gcs_client_bucket(put->work.gcs->client), put->work.key);
+            return STORE_GCS_AGAIN;
+        }
         (void)err_set(err, ERR_DENIED,
                       "an object is there already and cannot be compared: " STORE_GCS_GET
                       " is not permitted on %s/%s",
@@ -100,7 +107,10 @@ enum store_gcs_course store_gcs_settle_after(struct store_gcs_put *put, struct e
     if ((err->kind != ERR_UNAVAILABLE && err->kind != ERR_DENIED) ||
         !store_gcs_look(&put->work, &put->expected, true, &look, NULL))
         return STORE_GCS_FAILED;
-    if (look.state == STORE_SAME)
+    // Only an object that is there has to be deleted for another.
+    const bool is_kept = look.state == STORE_UNREADABLE && err->kind == ERR_DENIED &&
+                         strstr(err->message, STORE_GCS_DELETE) != NULL && !put->is_in_doubt;
+    if (look.state == STORE_SAME || is_kept)
         return store_gcs_is_there(put);
     if (look.state == STORE_OTHER && !look.is_ours)
         return store_gcs_refuse_other(put, err);

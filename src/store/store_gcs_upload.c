@@ -80,9 +80,9 @@ static struct gcs_call store_gcs_begin_call(const struct store_gcs_put *put,
         "X-Upload-Content-Length",
         arena_format(arena, "%llu", (unsigned long long)spec->size_bytes)};
     const char *path =
-        arena_format(arena, "%s?uploadType=resumable&ifGenerationMatch=0&name=%s",
+        arena_format(arena, "%s?uploadType=resumable%s&name=%s",
                      gcs_upload_path(gcs_client_bucket(put->work.gcs->client), arena),
-                     gcs_encode(put->work.key, arena));
+                     put->replaces ? "" : "&ifGenerationMatch=0", gcs_encode(put->work.key, arena));
     struct gcs_call call = store_gcs_call(&put->work, "create object", "POST", path);
     call.permission = STORE_GCS_CREATE;
     call.role = STORE_GCS_CREATOR;
@@ -257,6 +257,7 @@ static enum store_gcs_course store_gcs_verify(struct store_gcs_upload *upload,
         return store_gcs_is_there(put);
     }
     // Perhaps it was only the answer that was wrong.
+    put->is_in_doubt = true;
     (void)err_set(err, ERR_CORRUPT, "send bytes: Google confirms other bytes than were sent");
     return store_gcs_settle(put, true, err);
 }

@@ -194,9 +194,17 @@ static void gcs_answer_object(struct gcs_request *request, const struct gcs_serv
 
 static bool gcs_takes_condition(struct gcs_request *request, const char *name)
 {
-    if (strcmp(gcs_parameter(request, "ifGenerationMatch"), "0") != 0)
-        request->server->refused_count++; // we always say so
-    if (*gcs_find(request->server, name) == NULL)
+    const bool is_there = *gcs_find(request->server, name) != NULL;
+    const bool has_condition = strcmp(gcs_parameter(request, "ifGenerationMatch"), "0") == 0;
+    if (!has_condition && !(is_there && request->server->denies_get))
+        request->server->refused_count++; // we say so, unless there is one that cannot be read
+    if (!is_there)
+        return true;
+    if (request->server->denies_delete && (!has_condition || request->server->is_strict)) {
+        gcs_refuse(request, 403, "forbidden", "x does not have storage.objects.delete access.");
+        return false;
+    }
+    if (!has_condition)
         return true;
     gcs_refuse(request, 412, "conditionNotMet", "At least one of the pre-conditions did not hold.");
     return false;
@@ -216,6 +224,7 @@ static void gcs_begin(struct gcs_request *request)
     const struct json_node *root = json_tree_root(tree);
     struct gcs_server_upload *upload = mem_alloc(sizeof *upload);
     upload->is_open = true;
+    upload->replaces = gcs_parameter(request, "ifGenerationMatch")[0] == '\0';
     upload->size_bytes = strtoull(gcs_header(request, "X-Upload-Content-Length"), NULL, 10);
     buf_init(&upload->object.bytes, GCS_SERVER_OBJECT_MAX);
     (void)snprintf(upload->id, sizeof upload->id, "ABg5-x_%d", ++server->next_id);
@@ -272,7 +281,7 @@ static void gcs_end_upload(struct gcs_request *request, struct gcs_server_upload
                    "Provided MD5 hash \\\"x\\\" doesn't match calculated MD5 hash \\\"y\\\".");
         return;
     }
-    if (*gcs_find(request->server, upload->object.name) != NULL) {
+    if (*gcs_find(request->server, upload->object.name) != NULL && !upload->replaces) {
         upload->is_open = false;
         gcs_refuse(request, 412, "conditionNotMet", "At least one of the pre-conditions ...");
         return;

@@ -81,6 +81,7 @@ struct gcs_server_upload {
     char id[64];
     bool is_open;
     bool is_done;
+    bool replaces;
     bool is_known; // its id has gone out
     uint64_t size_bytes;
     struct gcs_server_object object; // to be; md5: as was said, or empty
@@ -95,6 +96,7 @@ struct gcs_server {
     bool denies_get;
     bool denies_delete;
     bool denies_list;
+    bool is_strict; // whoever may not delete is refused before conditions are looked at
     bool has_no_bucket;
     bool has_no_metadata;
     bool is_expired; // the first token

@@ -308,11 +308,29 @@ static void test_who_can_only_create(void **state)
     fixture.server.denies_get = true;
     fixture.server.denies_delete = true;
     fixture.server.denies_list = true;
-    expect_put(STORE_WRITTEN);
-    expect_refusal(ERR_DENIED,
-                   "an object is there already and cannot be compared: "
-                   "storage.objects.get is not permitted on " GCS_SERVER_BUCKET "/" PREFIX KEY);
+    for (int is_strict = 0; is_strict <= 1; is_strict++) {
+        gcs_server_reset(&fixture.server);
+        fixture.server.is_strict = is_strict == 1;
+        expect_put(STORE_WRITTEN);
+        expect_put(STORE_WAS_THERE); // it must not be replaced
+    }
     expect_state(KEY, "x", STORE_UNREADABLE);
+    fixture.server.is_strict = false;
+    fixture.server.denies_delete = false;
+    expect_put(STORE_WRITTEN); // once more
+    // Lost answers, too. The last request is the one that ends the upload.
+    for (int is_final = 0; is_final <= 1; is_final++) {
+        fixture.server.denies_delete = is_final == 1;
+        for (int from = 1; from <= 5; from++) {
+            gcs_server_reset(&fixture.server);
+            gcs_server_fail(&fixture.server, GCS_FAULT_CLOSE_AFTER, from, from);
+            expect_put(STORE_WRITTEN);
+        }
+    }
+    // A refusal for another reason is none for an object.
+    gcs_server_reset(&fixture.server);
+    fixture.server.denies_create = true;
+    expect_refusal(ERR_DENIED, "storage.objects.create is not permitted");
 }
 
 // --- What is there
