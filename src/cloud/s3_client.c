@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "cloud/s3_address.h"
 #include "cloud/s3_client_internal.h"
 
 #define S3_REPLY_BYTES_MAX ((size_t)1024 * 1024)
@@ -35,6 +36,8 @@ bool s3_client_open(const struct s3_config *config, struct s3_client **ret_clien
     ASSERT(config->get_credentials != NULL);
     struct s3_client *client = mem_alloc(sizeof *client);
     client->config = *config;
+    client->config.is_path_style = config->is_path_style ||
+                                   s3_needs_path_style(config->endpoint, config->bucket);
     client->config.endpoint = NULL;
     client->config.region = NULL;
     client->bucket = mem_copy_text(config->bucket);

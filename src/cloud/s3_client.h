@@ -38,7 +38,7 @@ struct s3_credentials {
 struct s3_config {
     enum s3_provider provider;
     const char *endpoint; // "https://HOST[:PORT]", judged by the caller
-    bool is_path_style;   // else the bucket is in front of the host
+    bool is_path_style; // else the bucket is in front of the host, if it can be there: s3_address.h
     const char *region;
     const char *bucket;
     // Before each attempt, so it answers from memory. is_refresh: those of before were refused.

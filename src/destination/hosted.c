@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "cloud/s3_address.h"
 #include "net/endpoint.h"
 #include "net/sigv4.h"
 #include "store/store_s3.h"
@@ -185,7 +186,8 @@ static const char *hosted_sign_elsewhere(const struct hosted_settings *settings,
     const char *host = strstr(endpoint, "://") + 3; // hosted_check has checked it
     const int scheme_size = (int)(host - endpoint);
     const int host_size = (int)strcspn(host, "/");
-    const bool is_path_style = settings->is_path_style;
+    const bool is_path_style = settings->is_path_style ||
+                               s3_needs_path_style(endpoint, settings->bucket);
     const char *full_host = is_path_style
                                 ? arena_format(arena, "%.*s", host_size, host)
                                 : arena_format(arena, "%s.%.*s", settings->bucket, host_size, host);

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "cloud/s3_address.h"
 #include "store/store_s3_internal.h"
 
 #define STORE_S3_SINGLE_BYTES ((uint64_t)16 * 1024 * 1024)
@@ -142,20 +143,6 @@ static const struct store_ops store_s3_ops = {
     .close = store_s3_close,
 };
 
-// Amazon heeds If-None-Match, and Google's store its own condition.
-static bool store_s3_heeds_conditions(const struct s3_config *config)
-{
-    static const char *const domains[] = {".amazonaws.com", ".amazonaws.com.cn"};
-    const size_t chars = strlen(config->endpoint);
-    for (size_t i = 0; i < ARRAY_COUNT(domains); i++) {
-        const size_t domain_chars = strlen(domains[i]);
-        if (chars > domain_chars &&
-            strcmp(config->endpoint + chars - domain_chars, domains[i]) == 0)
-            return true;
-    }
-    return config->provider == S3_PROVIDER_GCS_XML;
-}
-
 bool store_s3_open(const struct store_s3_config *config, struct store **ret_store, struct err *err)
 {
     struct store_s3 *s3 = mem_alloc(sizeof *s3);
@@ -166,7 +153,8 @@ bool store_s3_open(const struct store_s3_config *config, struct store **ret_stor
     s3->prefix = mem_copy_text(config->prefix == NULL ? "" : config->prefix);
     if (config->kms_key_arn != NULL)
         s3->kms_key_arn = mem_copy_text(config->kms_key_arn);
-    s3->looks_first = !store_s3_heeds_conditions(&config->s3);
+    // Amazon heeds If-None-Match, and Google's store its own condition.
+    s3->looks_first = config->s3.provider == S3_PROVIDER_S3 && !s3_is_amazon(config->s3.endpoint);
     s3->single_put_bytes_max = config->single_put_bytes_max == 0 ? STORE_S3_SINGLE_BYTES
                                                                  : config->single_put_bytes_max;
     s3->part_bytes_min = config->part_bytes_min == 0 ? STORE_S3_PART_BYTES : config->part_bytes_min;
