@@ -177,22 +177,26 @@ static bool aws_sts_refuse_own(const struct aws_sts_answer *answer, struct err *
                                       "InvalidAccessKeyId",
                                       "OptInRequired",
                                       "InvalidToken"};
-    static const char *const passing[] = {"Throttling",           "ThrottlingException",
-                                          "RequestLimitExceeded", "TooManyRequestsException",
-                                          "ServiceUnavailable",   "InternalFailure",
-                                          "InternalError"};
     if (aws_sts_is(answer, own, ARRAY_COUNT(own)))
         return err_set(err, ERR_UNAVAILABLE,
                        "AWS refuses this server's own credentials (%s): its operator has to look "
                        "after them, and after its clock",
                        answer->refusal);
-    if (aws_sts_is(answer, passing, ARRAY_COUNT(passing)))
-        return err_set(err, ERR_UNAVAILABLE, "AWS's token service: %s", answer->refusal);
     if (strcmp(answer->refusal, "RegionDisabledException") == 0)
         return err_set(err, ERR_UNAVAILABLE,
                        "AWS's token service is not active in this server's region: its operator "
                        "has to activate it");
     return true;
+}
+
+// What passes, whatever its status: this kind of service says "too much" with 400.
+static bool aws_sts_is_passing(const struct aws_sts_answer *answer)
+{
+    static const char *const passing[] = {"Throttling",           "ThrottlingException",
+                                          "RequestLimitExceeded", "TooManyRequestsException",
+                                          "ServiceUnavailable",   "InternalFailure",
+                                          "InternalError"};
+    return aws_sts_is(answer, passing, ARRAY_COUNT(passing));
 }
 
 bool aws_sts_call(struct aws_sts *sts, const struct aws_sts_parameter *parameters, size_t count,
@@ -204,6 +208,9 @@ bool aws_sts_call(struct aws_sts *sts, const struct aws_sts_parameter *parameter
     struct aws_sts_answer answer = {0};
     bool has_refreshed = false;
     bool has_set_clock = false;
+    struct err failure = {0};
+    struct retry retry;
+    retry_init(&retry, &sts->caller.retry, sts->caller.rng);
     for (;;) {
         struct cloud_reply reply;
         TRY(aws_sts_send(sts, form, has_refreshed, arena, &reply, err));
@@ -219,8 +226,14 @@ bool aws_sts_call(struct aws_sts *sts, const struct aws_sts_parameter *parameter
             has_set_clock = true;
             continue;
         }
-        TRY(aws_sts_refuse_own(&answer, err));
-        break;
+        if (!aws_sts_is_passing(&answer)) {
+            TRY(aws_sts_refuse_own(&answer, err));
+            break;
+        }
+        (void)err_set(&failure, ERR_UNAVAILABLE, "%s", answer.refusal);
+        const int64_t after_ms = reply.http.retry_after_s * CIVIL_SECOND_MS;
+        if (!retry_wait(&retry, after_ms, &failure))
+            return err_set(err, failure.kind, "AWS's token service: %s", failure.message);
     }
     *ret_answer = answer;
     return true;

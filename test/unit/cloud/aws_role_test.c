@@ -33,6 +33,7 @@ enum sts_trouble {
     STS_SKEWED,       // its clock is three hours ahead
     STS_FAR,          // its clock is ahead and it does not say so
     STS_THROTTLING,
+    STS_THROTTLING_ONCE,
     STS_REGION,
     STS_NO_SUCH_NAME,
     STS_NO_SESSION_TOKEN,
@@ -142,11 +143,13 @@ static const char *answer_form(struct sts *sts, struct fake_http *fake, const ch
     return assumed(sts, fake, trouble);
 }
 
-static const char *answer_trouble(struct fake_http *fake, enum sts_trouble trouble)
+static const char *answer_trouble(struct fake_http *fake, enum sts_trouble trouble, int number)
 {
     switch (trouble) {
     case STS_THROTTLING:
         return refuse(fake, "Throttling", "Rate exceeded");
+    case STS_THROTTLING_ONCE:
+        return number == 1 ? refuse(fake, "ThrottlingException", "Rate exceeded") : NULL;
     case STS_REGION:
         return refuse(fake, "RegionDisabledException", "not active");
     case STS_NO_SUCH_NAME:
@@ -189,7 +192,7 @@ static void answer_sts(void *context, struct fake_http *fake, const struct fake_
     civil_format_http(START_MS + skew_ms, date);
     if (trouble != STS_FAR)
         ret_reply->headers = arena_format(&fake->arena, "Date: %s\r\n", date);
-    const char *text = answer_trouble(fake, trouble);
+    const char *text = answer_trouble(fake, trouble, request->number);
     const bool is_expired = trouble == STS_EXPIRED &&
                             strcmp(fake_header(fake, request, "X-Amz-Security-Token"), "two") != 0;
     if (text == NULL)
@@ -201,7 +204,7 @@ static void answer_sts(void *context, struct fake_http *fake, const struct fake_
     if (text == NULL)
         text = answer_form(sts, fake, arena_copy_slice(&fake->arena, request->body), trouble);
     if (strstr(text, "<ErrorResponse") != NULL)
-        ret_reply->status = 403;
+        ret_reply->status = trouble == STS_THROTTLING || trouble == STS_THROTTLING_ONCE ? 400 : 403;
     ret_reply->body = slice_text(text);
     if (trouble == STS_HUGE)
         ret_reply->body = slice_of(arena_alloc(&fake->arena, 1000000), 1000000);
@@ -401,7 +404,8 @@ static void test_what_is_the_operators_affair_is_not_said_to_be_the_customers(vo
     set_trouble(STS_REGION);
     assert_refused(&role_of_test, ERR_UNAVAILABLE, "not active in this server's region");
     set_trouble(STS_THROTTLING);
-    assert_refused(&role_of_test, ERR_UNAVAILABLE, "AWS's token service: Throttling");
+    assert_refused(&role_of_test, ERR_UNAVAILABLE,
+                   "AWS's token service: after 2 tries: Throttling");
     aws_roles_close(&fixture.roles);
     aws_credentials_close(&fixture.chain);
     set_trouble(STS_FINE);
@@ -414,6 +418,14 @@ static void test_what_is_the_operators_affair_is_not_said_to_be_the_customers(vo
                                         "AWS_SECRET_ACCESS_KEY=hushown", NULL};
     open_roles(other);
     assert_refused(&role_of_test, ERR_UNAVAILABLE, "(InvalidClientTokenId)");
+}
+
+static void test_a_service_that_is_busy_is_asked_again(void **state)
+{
+    (void)state;
+    set_trouble(STS_THROTTLING_ONCE);
+    assert_given(false, 1);
+    assert_int_equal(request_count(), 2);
 }
 
 static void test_odd_answers(void **state)
@@ -503,6 +515,7 @@ int main(void)
         WITH_ROLES(test_a_clock_that_cannot_be_corrected),
         WITH_ROLES(test_own_credentials_that_have_ended_are_renewed_once),
         WITH_ROLES(test_what_is_the_operators_affair_is_not_said_to_be_the_customers),
+        WITH_ROLES(test_a_service_that_is_busy_is_asked_again),
         WITH_ROLES(test_odd_answers),
         WITH_ROLES(test_every_break_of_the_connection),
         WITH_ROLES(test_good_credentials_outlive_a_service_that_fails),
