@@ -224,10 +224,12 @@ static enum store_s3_course store_s3_send_parts(struct store_s3_parts *parts, st
 
 // --- Complete
 
+// Of an upload whose parts are all sent.
 static struct store_s3_expectation store_s3_expected(const struct store_s3_parts *parts)
 {
     return (struct store_s3_expectation){.size_bytes = parts->put->spec->size_bytes,
-                                         .sha256_hex = parts->put->sha256_hex};
+                                         .sha256_hex = parts->put->sha256_hex,
+                                         .etag = parts->etag};
 }
 
 static bool store_s3_send_list(struct store_s3_parts *parts, const struct s3_body *body,
@@ -335,8 +337,7 @@ static enum store_s3_completion store_s3_complete_once(struct store_s3_parts *pa
 static enum store_s3_course store_s3_prove(struct store_s3_parts *parts, struct err *err)
 {
     struct store_s3_put *put = parts->put;
-    struct store_s3_expectation expected = store_s3_expected(parts);
-    expected.etag = parts->etag;
+    const struct store_s3_expectation expected = store_s3_expected(parts);
     for (int tries = 1;; tries++) {
         struct store_s3_look look;
         if (!store_s3_look(put, &expected, false, &look, err))

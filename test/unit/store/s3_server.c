@@ -493,6 +493,11 @@ static void s3_complete(struct s3_request *request)
     (void)snprintf(object->etag, sizeof object->etag, "\"%s-%d\"", hex, count);
     if (server->has_own_etags)
         (void)snprintf(object->etag, sizeof object->etag, "\"own-%d\"", server->next_id++);
+    if (!upload->is_completed && server->damage_count > 0) {
+        server->damage_count--;
+        ((char *)object->bytes.data)[0] ^= 1;
+        object->etag[1] = object->etag[1] == '0' ? '1' : '0';
+    }
     buf_append_format(&request->answer,
                       "<CompleteMultipartUploadResult><Location>x</Location><ETag>%s</ETag>"
                       "</CompleteMultipartUploadResult>",

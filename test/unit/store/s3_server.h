@@ -110,6 +110,7 @@ struct s3_server {
     bool denies_delete;
     bool denies_list;
     bool has_no_metadata;
+    int damage_count;        // of uploads whose object will not be what was sent, and says so
     const char *bucket_host; // NULL: path style
     const char *region;      // where the bucket is
     const char *wanted_host; // NULL: any; others are sent there

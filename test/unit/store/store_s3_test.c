@@ -607,6 +607,28 @@ static bool note(void *context, const char *key, const char *upload_id, struct e
     return true;
 }
 
+// Whether or not the answer came, the last look sees an object that is not made of our parts.
+static void test_an_upload_that_became_another_object(void **state)
+{
+    struct fixture *fixture = *state;
+    static const enum s3_fault faults[] = {S3_FAULT_NONE, S3_FAULT_CLOSE_AFTER, S3_FAULT_500_AFTER,
+                                           S3_FAULT_LIE};
+    struct test_file file;
+    test_file_open(&file, "a/b", 1001, 1);
+    for (size_t i = 0; i < ARRAY_COUNT(faults); i++) {
+        s3_server_reset(&fixture->server);
+        fixture->server.damage_count = 1;
+        s3_server_fail(&fixture->server, faults[i], 8, 8); // the end of the upload
+        expect_put(fixture, "a/b", 1001);
+        assert_int_equal(fixture->server.damage_count, 0);
+        struct buf bytes CLEANUP(buf_clear);
+        buf_init(&bytes, 10000);
+        assert_true(s3_server_get(&fixture->server, "a/b", &bytes));
+        assert_true(slice_equal(buf_slice(&bytes), buf_slice(&file.bytes)));
+    }
+    test_file_close(&file);
+}
+
 static void test_the_sweep_ends_uploads_that_were_left(void **state)
 {
     struct fixture *fixture = *state;
@@ -715,6 +737,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_store_that_is_always_busy_is_given_up, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_an_upload_that_is_gone_is_begun_anew, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(test_an_upload_that_became_another_object, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_broken_object_of_ours_gives_way, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_the_sweep_ends_uploads_that_were_left, set_up,
