@@ -97,6 +97,12 @@ static struct job_claim job_deliver_claim(const struct job_delivery *delivery)
     return (struct job_claim){.job_id = job->id, .fence = job->fence, .claim_id = job->claim_id};
 }
 
+// The worker of an earlier claim may have died between the beginning of an upload and its note.
+static bool job_deliver_is_repeated(const struct job_delivery *delivery)
+{
+    return delivery->job->fence > 1;
+}
+
 static bool job_deliver_goes_on(void *context)
 {
     const struct job_delivery *delivery = context;
@@ -172,7 +178,9 @@ static bool job_deliver_file(const struct job_delivery *delivery, struct store *
                              const char *key, const struct job_file *file, struct err *err)
 {
     int fd CLEANUP(job_deliver_close_fd) = -1;
-    struct store_file_spec spec = {.key = key, .content_type = JOB_DELIVER_FILE_TYPE};
+    struct store_file_spec spec = {.key = key,
+                                   .content_type = JOB_DELIVER_FILE_TYPE,
+                                   .may_have_strays = job_deliver_is_repeated(delivery)};
     if (!store_open_object(delivery->route->made_in, file->key, &fd, &spec.size_bytes, err)) {
         if (err->kind == ERR_NOT_FOUND)
             err->kind = ERR_CORRUPT;
@@ -198,6 +206,7 @@ static bool job_deliver_manifest(const struct job_delivery *delivery, struct sto
         .fd = fd,
         .size_bytes = text.size_bytes,
         .content_type = JOB_DELIVER_MANIFEST_TYPE,
+        .may_have_strays = job_deliver_is_repeated(delivery),
     };
     sha256_of(text, spec.sha256);
     return job_deliver_object(delivery, store, &spec, err);

@@ -39,6 +39,10 @@ struct store_file_spec {
     uint64_t size_bytes;
     uint8_t sha256[32];
     const char *content_type;
+    // An earlier put of this key was perhaps killed before upload_begun could tell of its upload:
+    // such are looked for and ended first, where that is permitted. No other put of the key goes on
+    // meanwhile, or that one is lost.
+    bool may_have_strays;
 };
 // What the caller wants to be asked and told; each is optional. An upload is what other machines
 // keep of an object that has not appeared yet; it must be finished or aborted. upload_begun comes

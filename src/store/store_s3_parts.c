@@ -8,7 +8,8 @@
 // The looks before are for what an earlier run left and for stores that complete an upload whatever
 // is there; the last one is the proof. An upload that was begun is completed or aborted in the same
 // put; where the put is killed or the abort fails, upload_id is known to the caller by the hooks.
-// Where the answer to create is lost, nobody knows the upload's name, and it is looked for.
+// Where the answer to create is lost, nobody knows the upload's name, and it is looked for; so are
+// those of a put that was killed right after it.
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -444,6 +445,12 @@ static bool store_s3_abort_stray(void *context, const struct store_s3_upload *up
            store_s3_abort(put->s3, upload->key, upload->upload_id, true, err);
 }
 
+// Where it may not, or cannot, the sweep has its turn, or the bucket's own rules.
+static void store_s3_abort_strays(struct store_s3_put *put, bool is_single)
+{
+    (void)!store_s3_each_upload(put->s3, put->key, is_single, store_s3_abort_stray, put, NULL);
+}
+
 // --- All of it
 
 static enum store_s3_course store_s3_upload_once(struct store_s3_parts *parts, struct err *err)
@@ -484,10 +491,11 @@ bool store_s3_put_parts(struct store_s3_put *put, enum store_put_outcome *ret_ou
     const struct store_s3_expectation expected = {.size_bytes = put->spec->size_bytes,
                                                   .sha256_hex = put->sha256_hex};
     enum store_s3_course course = store_s3_settle(put, &expected, true, ret_outcome, err);
+    if (put->spec->may_have_strays)
+        store_s3_abort_strays(put, true);
     for (int tries = 1; course == STORE_S3_AGAIN && tries <= STORE_S3_TRIES_MAX; tries++)
         course = store_s3_upload(put, part_bytes, ret_outcome, err);
     if (put->has_strays)
-        (void)!store_s3_each_upload(put->s3, put->key, course != STORE_S3_DONE,
-                                    store_s3_abort_stray, put, NULL); // the sweep has its turn, too
+        store_s3_abort_strays(put, course != STORE_S3_DONE);
     return course == STORE_S3_DONE;
 }

@@ -629,6 +629,51 @@ static void test_an_upload_that_became_another_object(void **state)
     test_file_close(&file);
 }
 
+static bool die(void *context, const char *key, const char *upload_id, struct err *err)
+{
+    (void)context;
+    (void)key;
+    (void)upload_id;
+    return err_set(err, ERR_CANCELED, "dead");
+}
+
+// As if killed between the beginning of an upload and its note.
+static void leave_stray(struct fixture *fixture, struct test_file *file)
+{
+    const struct store_hooks hooks = {.upload_begun = die};
+    enum store_put_outcome outcome;
+    s3_server_fail(&fixture->server, S3_FAULT_CLOSE_BEFORE, 3, INT32_MAX); // HEAD, begin, abort
+    assert_false(store_put_file(fixture->store, &file->spec, &hooks, &outcome, &fixture->err));
+    s3_server_fail(&fixture->server, S3_FAULT_NONE, 1, 1);
+}
+
+static void test_a_repeated_put_ends_what_the_first_began(void **state)
+{
+    struct fixture *fixture = *state;
+    enum store_put_outcome outcome;
+    struct test_file other;
+    struct test_file file;
+    test_file_open(&other, "a/bc", 1001, 1);
+    test_file_open(&file, "a/b", 1001, 1);
+    open_store(fixture);
+    leave_stray(fixture, &other);
+    leave_stray(fixture, &file);
+    leave_stray(fixture, &file);
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 3);
+    file.spec.may_have_strays = true;
+    fixture->server.denies_list = true;
+    assert_true(store_put_file(fixture->store, &file.spec, NULL, &outcome, &fixture->err));
+    assert_int_equal(outcome, STORE_WRITTEN);
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 3);
+    // Also when the object is there.
+    fixture->server.denies_list = false;
+    assert_true(store_put_file(fixture->store, &file.spec, NULL, &outcome, &fixture->err));
+    assert_int_equal(outcome, STORE_WAS_THERE);
+    assert_int_equal(s3_server_open_uploads(&fixture->server), 1); // of a/bc
+    test_file_close(&file);
+    test_file_close(&other);
+}
+
 static void test_the_sweep_ends_uploads_that_were_left(void **state)
 {
     struct fixture *fixture = *state;
@@ -741,6 +786,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_an_upload_that_became_another_object, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_a_broken_object_of_ours_gives_way, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_a_repeated_put_ends_what_the_first_began, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(test_the_sweep_ends_uploads_that_were_left, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(test_what_is_only_for_stores_of_this_machine, set_up,
