@@ -196,8 +196,8 @@ static bool gcs_takes_condition(struct gcs_request *request, const char *name)
 {
     const bool is_there = *gcs_find(request->server, name) != NULL;
     const bool has_condition = strcmp(gcs_parameter(request, "ifGenerationMatch"), "0") == 0;
-    if (!has_condition && !(is_there && request->server->denies_get))
-        request->server->refused_count++; // we say so, unless there is one that cannot be read
+    if (!has_condition && !request->server->denies_get)
+        request->server->refused_count++; // we always say so, where we may look instead
     if (!is_there)
         return true;
     if (request->server->denies_delete && (!has_condition || request->server->is_strict)) {
