@@ -189,6 +189,7 @@ bool job_expire(struct catalog *catalog, int64_t now_ms, int64_t limit, int64_t 
                    values, ARRAY_COUNT(values), ret_count, err);
 }
 
+// Files of a job that is restored are listed while they are delivered: they are new ones.
 bool job_expired_files(struct catalog *catalog, int64_t limit, struct arena *arena,
                        struct job_expired_file **ret_files, size_t *ret_count,
                        int64_t *ret_total_file_count, struct err *err)
@@ -201,7 +202,7 @@ bool job_expired_files(struct catalog *catalog, int64_t limit, struct arena *are
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(db_query(catalog->db,
                  "SELECT j.id, f.key FROM jobs j JOIN job_files f ON f.job_id = j.id"
-                 " WHERE j.is_expired = 1 AND j.file_count > 0"
+                 " WHERE j.is_expired = 1 AND j.is_restoring = 0 AND j.file_count > 0"
                  " ORDER BY j.expires_at_ms, j.ordinal, f.part LIMIT $1",
                  values, ARRAY_COUNT(values), &rows, err));
     struct catalog_list list = {0};
@@ -239,7 +240,8 @@ static bool job_forget_file_body(struct catalog *catalog, void *context, struct 
     int64_t changed = 0;
     TRY(db_exec(catalog->db,
                 "DELETE FROM job_files WHERE job_id = $1 AND key = $2 AND EXISTS"
-                " (SELECT 1 FROM jobs j WHERE j.id = $1 AND j.is_expired = 1)",
+                " (SELECT 1 FROM jobs j WHERE j.id = $1 AND j.is_expired = 1"
+                "  AND j.is_restoring = 0)",
                 values, ARRAY_COUNT(values), &changed, err));
     if (changed == 0)
         return true;

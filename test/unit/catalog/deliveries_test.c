@@ -188,6 +188,42 @@ static void deactivation_cancels_what_waits_for_its_delivery(void **state)
     assert_no_files(fixture, &failed);
 }
 
+// The job is still marked as expired then.
+static void retention_leaves_what_is_restored(void **state)
+{
+    struct fixture *fixture = *state;
+    struct err *err = &fixture->err;
+    const char *id = NULL;
+    struct job job = start(fixture, &id);
+    const struct job_claim first = fixture_claim_of(&job);
+    const char *recipe = NULL;
+    assert_done(fixture, job_freeze(fixture->catalog, &first, "{}", &fixture->arena, &recipe, err));
+    fixture_succeed(fixture, &job, 1);
+    const int64_t later_ms = FIXTURE_NOW_MS + 2 * FIXTURE_EXPIRY_MS;
+    struct job_expired_file *files = NULL;
+    size_t count = 0;
+    int64_t number = 0;
+    assert_done(fixture, job_expire(fixture->catalog, later_ms, 10, &number, err));
+    assert_done(fixture, job_expired_files(fixture->catalog, 10, &fixture->arena, &files, &count,
+                                           &number, err));
+    assert_int_equal(count, 1);
+    assert_done(fixture, job_forget_file(fixture->catalog, job.id, files[0].key, err));
+    const struct job_restore_request request = {fixture->organization_id, slice_text(job.id),
+                                                later_ms, later_ms + FIXTURE_EXPIRY_MS};
+    struct job restored;
+    assert_done(fixture, job_restore(fixture->catalog, &request, &fixture->arena, &restored, err));
+    assert_true(fixture_claim_at(fixture, "supervisor", later_ms, &job));
+    assert_string_equal(job.id, restored.id);
+    spool(fixture, &job);
+    assert_done(fixture, job_expired_files(fixture->catalog, 10, &fixture->arena, &files, &count,
+                                           &number, err));
+    assert_int_equal(count, 0);
+    assert_done(fixture, job_forget_file(fixture->catalog, job.id, spooled_files[0].key, err));
+    bool is_listed = false;
+    assert_done(fixture, job_lists_file(fixture->catalog, spooled_files[0].key, &is_listed, err));
+    assert_true(is_listed);
+}
+
 static void a_lost_delivery_is_taken_over_as_one(void **state)
 {
     struct fixture *fixture = *state;
@@ -296,6 +332,7 @@ int main(void)
         fixture_test(damaged_files_are_made_again),
         fixture_test(a_failed_delivery_leaves_no_files),
         fixture_test(deactivation_cancels_what_waits_for_its_delivery),
+        fixture_test(retention_leaves_what_is_restored),
         fixture_test(a_lost_delivery_is_taken_over_as_one),
         fixture_test(uploads_are_known_until_they_are_over),
         fixture_test(each_recipient_is_settled_alone),
