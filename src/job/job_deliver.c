@@ -174,6 +174,26 @@ static void job_deliver_close_fd(int *fd)
         (void)close(*fd);
 }
 
+static bool job_deliver_set_damaged(const struct job_file *file, struct err *err)
+{
+    return err_set(err, ERR_CORRUPT, "spooled file %s is not what was made", file->key);
+}
+
+// Sets fd, size and hash; *ret_fd is for the caller to close, also after a failure.
+static bool job_deliver_open_file(const struct job_delivery *delivery, const struct job_file *file,
+                                  struct store_file_spec *spec, int *ret_fd, struct err *err)
+{
+    if (!store_open_object(delivery->route->made_in, file->key, ret_fd, &spec->size_bytes, err)) {
+        if (err->kind == ERR_NOT_FOUND)
+            err->kind = ERR_CORRUPT;
+        return err_wrap(err, "spooled file %s", file->key);
+    }
+    spec->fd = *ret_fd;
+    return (spec->size_bytes == (uint64_t)file->byte_count &&
+            hex_decode(slice_text(file->sha256), spec->sha256, sizeof spec->sha256)) ||
+           job_deliver_set_damaged(file, err);
+}
+
 static bool job_deliver_file(const struct job_delivery *delivery, struct store *store,
                              const char *key, const struct job_file *file, struct err *err)
 {
@@ -181,16 +201,24 @@ static bool job_deliver_file(const struct job_delivery *delivery, struct store *
     struct store_file_spec spec = {.key = key,
                                    .content_type = JOB_DELIVER_FILE_TYPE,
                                    .may_have_strays = job_deliver_is_repeated(delivery)};
-    if (!store_open_object(delivery->route->made_in, file->key, &fd, &spec.size_bytes, err)) {
-        if (err->kind == ERR_NOT_FOUND)
-            err->kind = ERR_CORRUPT;
-        return err_wrap(err, "spooled file %s", file->key);
-    }
-    if (spec.size_bytes != (uint64_t)file->byte_count ||
-        !hex_decode(slice_text(file->sha256), spec.sha256, sizeof spec.sha256))
-        return err_set(err, ERR_CORRUPT, "spooled file %s is not what was made", file->key);
-    spec.fd = fd;
+    TRY(job_deliver_open_file(delivery, file, &spec, &fd, err));
     return job_deliver_object(delivery, store, &spec, err);
+}
+
+bool job_deliver_open_whole(const struct job_delivery *delivery, const struct job_file *file,
+                            int *ret_fd, struct err *err)
+{
+    int fd CLEANUP(job_deliver_close_fd) = -1;
+    struct store_file_spec spec = {0};
+    bool is_whole = false;
+    TRY(job_deliver_open_file(delivery, file, &spec, &fd, err));
+    if (!job_deliver_is_whole(&spec, &is_whole))
+        return err_set_errno(err, "spooled file %s", file->key);
+    if (!is_whole)
+        return job_deliver_set_damaged(file, err);
+    *ret_fd = fd;
+    fd = -1;
+    return true;
 }
 
 static bool job_deliver_manifest(const struct job_delivery *delivery, struct store *store,

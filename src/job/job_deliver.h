@@ -49,6 +49,11 @@ struct job_delivery {
 // their own and away again, and its mail has no links. CORRUPT: what was spooled is damaged.
 NODISCARD bool job_deliver(const struct job_delivery *delivery, struct err *err);
 
+// A file of the delivery, for one that sends it otherwise: it has been read whole and has the bytes
+// that were made, else CORRUPT.
+NODISCARD bool job_deliver_open_whole(const struct job_delivery *delivery,
+                                      const struct job_file *file, int *ret_fd, struct err *err);
+
 // Whether the bucket can be written to, tried with an object that is named so and goes away again.
 NODISCARD bool job_deliver_probe(const struct destination_bucket *bucket, const char *name,
                                  struct arena *arena, struct err *err);

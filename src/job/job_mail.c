@@ -184,8 +184,8 @@ static bool job_mail_attach(const struct job_mail *mail, bool is_wanted,
     if (!is_wanted || delivery->file_count != 1 || job_mail_is_sample(mail) ||
         (uint64_t)file->byte_count > limit_bytes)
         return true;
-    TRY(store_open_object(delivery->route->made_in, file->key, &ret_attachment->fd,
-                          &ret_attachment->size_bytes, err));
+    TRY(job_deliver_open_whole(delivery, file, &ret_attachment->fd, err));
+    ret_attachment->size_bytes = (uint64_t)file->byte_count;
     ret_attachment->name = strrchr(file->key, '/') + 1;
     return true;
 }

@@ -20,6 +20,9 @@
     "\"prefix\":\"in/here\",\"resource_access_id\":\"arn:aws:iam::123456789012:role/x\"}"
 #define MAIL                                                                                       \
     "{\"subscription_type\":\"email\",\"recipient_emails\":[\"a@example.com\",\"b@example.com\"]}"
+#define MAIL_ATTACHED                                                                              \
+    "{\"subscription_type\":\"email\",\"recipient_emails\":[\"a@example.com\",\"b@example.com\"]," \
+    "\"attachment\":true}"
 #define KEY_START "v2/y=2024/m=10/d=04/h=05/app_id="
 
 struct fixture {
@@ -454,6 +457,37 @@ static void test_each_recipient_gets_links_once(void **state)
     assert_recipient(&fixture, &done, 1, "b@example.com", "sent");
 }
 
+static void test_a_damaged_attachment_is_not_sent(void **state)
+{
+    static const struct destination_mail_result results[] = {
+        {DESTINATION_MAIL_SENT, ""}, // the sample's
+        {DESTINATION_MAIL_SENT, ""},
+        {DESTINATION_MAIL_PUT_OFF, "451 later"},
+        {DESTINATION_MAIL_PUT_OFF, "451 later"},
+    };
+    struct fixture fixture CLEANUP(tear_down) = set_up(*state, MAIL_ATTACHED);
+    start(&fixture);
+    fixture.memory.results = results;
+    fixture.memory.result_count = ARRAY_COUNT(results);
+    const char *id = subscribe(&fixture);
+    struct job job = job_fixture_claim_hour(fixture.job, id, JOB_FIXTURE_HOUR(5));
+    fail_to_run(&fixture, &job, ERR_UNAVAILABLE);
+    assert_int_equal(fixture.memory.mail_count, 4);
+    const char *key = last(&fixture, id).files[0].key;
+    const int64_t byte_count = last(&fixture, id).files[0].byte_count;
+    char *text = memset(arena_alloc(&fixture.job->arena, (size_t)byte_count + 1), 'x',
+                        (size_t)byte_count);
+    text[byte_count] = '\0';
+    put_text(fixture.job->store, key, text);
+    job = again(&fixture, &job);
+    fail_to_run(&fixture, &job, ERR_UNAVAILABLE);
+    assert_non_null(strstr(fixture.job->err.message, "are made again"));
+    assert_int_equal(fixture.memory.mail_count, 4);
+    job = again(&fixture, &job);
+    run(&fixture, &job);
+    assert_int_equal(fixture.memory.mail_count, 6);
+}
+
 static void test_one_refusal_keeps_nobody_else_from_it(void **state)
 {
     static const struct destination_mail_result results[] = {
@@ -494,6 +528,7 @@ int main(void)
         job_fixture_test(test_a_hosted_bucket_elsewhere_has_the_files),
         job_fixture_test(test_a_hosted_bucket_that_refuses_is_tried_again),
         job_fixture_test(test_each_recipient_gets_links_once),
+        job_fixture_test(test_a_damaged_attachment_is_not_sent),
         job_fixture_test(test_one_refusal_keeps_nobody_else_from_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
