@@ -61,17 +61,52 @@ static void job_read_candidate(const struct db_rows *rows, struct arena *arena,
 // wrong clock. $1 is now here as above.
 #define JOB_RETRY_IS_DUE "(retry_at_ms <= $1 OR retry_at_ms > $1 + 600000)"
 
-static bool job_find_lapsed(struct catalog *catalog, const struct job_claim_request *request,
+struct job_moment {
+    const struct job_claim_request *request;
+    int64_t seal_seq;
+    bool has_others; // organizations
+};
+
+// Deliveries of the organization that somebody works on.
+static bool job_count_deliveries(struct catalog *catalog, const char *organization_id,
+                                 int64_t *ret_count, struct err *err)
+{
+    const struct db_value values[] = {db_text(organization_id)};
+    return catalog_query_int64(catalog,
+                               "SELECT count(*) FROM jobs WHERE organization_id = $1"
+                               " AND is_spooled = 1 AND state = 2",
+                               values, ARRAY_COUNT(values), ret_count, err);
+}
+
+// own_count: of them, those that ask.
+static bool job_leaves_deliveries(struct catalog *catalog, const struct job_moment *moment,
+                                  const char *organization_id, int64_t own_count, bool *ret_leaves,
+                                  struct err *err)
+{
+    const int64_t limit = moment->request->delivery_limit;
+    int64_t count = 0;
+    *ret_leaves = moment->has_others && moment->request->is_reserve;
+    if (!moment->has_others || *ret_leaves || limit == 0)
+        return true;
+    TRY(job_count_deliveries(catalog, organization_id, &count, err));
+    *ret_leaves = count - own_count >= limit;
+    return true;
+}
+
+static bool job_find_lapsed(struct catalog *catalog, const struct job_moment *moment,
                             struct arena *arena, bool *ret_found,
                             struct job_candidate *ret_candidate, struct err *err)
 {
+    const struct job_claim_request *request = moment->request;
+    const int64_t spooled_max = moment->has_others && request->is_reserve ? 0 : 1;
     const struct db_value values[] = {db_int64(request->now_ms), db_int64(request->lease_ms),
-                                      db_text(request->supervisor_id)};
+                                      db_text(request->supervisor_id), db_int64(spooled_max)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(catalog_query_row(catalog,
                           "SELECT " JOB_CANDIDATE_COLUMNS
                           ", CASE WHEN j.supervisor_id = $3 THEN 1 ELSE 0 END"
-                          " FROM jobs j WHERE " JOB_IS_LAPSED " ORDER BY lease_until_ms LIMIT 1",
+                          " FROM jobs j WHERE " JOB_IS_LAPSED
+                          " AND j.is_spooled <= $4 ORDER BY lease_until_ms LIMIT 1",
                           values, ARRAY_COUNT(values), &rows, ret_found, err));
     if (!*ret_found)
         return true;
@@ -81,20 +116,17 @@ static bool job_find_lapsed(struct catalog *catalog, const struct job_claim_requ
     return true;
 }
 
-struct job_moment {
-    int64_t now_ms;
-    int64_t seal_seq;
-    bool leaves_backfills;
-};
-
 // The oldest window of the organization that need not wait. The chain of revisions is kept by those
 // who make them; it is checked here again because a break would deliver rows twice.
 static bool job_find_ready(struct catalog *catalog, int64_t priority, const char *organization_id,
                            const struct job_moment *moment, struct arena *arena, bool *ret_found,
                            struct job_candidate *ret_candidate, struct err *err)
 {
-    const struct db_value values[] = {db_int64(moment->now_ms), db_int64(priority),
-                                      db_text(organization_id), db_int64(moment->seal_seq)};
+    bool leaves_deliveries = false;
+    TRY(job_leaves_deliveries(catalog, moment, organization_id, 0, &leaves_deliveries, err));
+    const struct db_value values[] = {db_int64(moment->request->now_ms), db_int64(priority),
+                                      db_text(organization_id), db_int64(moment->seal_seq),
+                                      db_int64(leaves_deliveries ? 1 : 0)};
     struct db_rows *rows CLEANUP(db_rows_close) = NULL;
     TRY(catalog_query_row(catalog,
                           "SELECT " JOB_CANDIDATE_COLUMNS " FROM jobs j"
@@ -105,6 +137,8 @@ static bool job_find_ready(struct catalog *catalog, int64_t priority, const char
                           "  AND p.start_ms = j.start_ms AND p.revision >= 0"
                           "  AND p.revision < j.revision AND p.state IN (0, 1, 2)"
                           "  AND p.is_restoring = 0))"
+                          " AND ($5 = 0 OR j.ordinal NOT IN (SELECT s.ordinal FROM jobs s"
+                          "  WHERE s.organization_id = $3 AND s.is_spooled = 1))"
                           " ORDER BY j.start_ms LIMIT 1",
                           values, ARRAY_COUNT(values), &rows, ret_found, err));
     if (*ret_found)
@@ -153,7 +187,7 @@ static bool job_find_pending(struct catalog *catalog, const struct job_moment *m
         job_claim_orders[turn % (int64_t)ARRAY_COUNT(job_claim_orders)];
     for (size_t i = 0; i < JOB_PRIORITY_COUNT; i++) {
         const int64_t priority = (int64_t)order[i];
-        if (moment->leaves_backfills && order[i] == JOB_PRIORITY_BACKFILL)
+        if (moment->has_others && moment->request->is_reserve && order[i] == JOB_PRIORITY_BACKFILL)
             continue;
         struct db_rows *turns CLEANUP(db_rows_close) = NULL;
         TRY(job_query_turns(catalog, priority, &turns, err));
@@ -173,16 +207,28 @@ static bool job_find_pending(struct catalog *catalog, const struct job_moment *m
     return true;
 }
 
-static bool job_leaves_backfills(struct catalog *catalog, const struct job_claim_request *request,
-                                 bool *ret_leaves_backfills, struct err *err)
+// Asked only where it matters.
+static bool job_has_others(struct catalog *catalog, const struct job_claim_request *request,
+                           bool *ret_has_others, struct err *err)
 {
     int64_t count = 0;
-    if (request->is_reserve)
+    if (request->is_reserve || request->delivery_limit > 0)
         TRY(catalog_query_int64(catalog,
                                 "SELECT count(*) FROM (SELECT 1 FROM organizations"
                                 " WHERE disabled_at_ms = 0 LIMIT 2) AS some",
                                 NULL, 0, &count, err));
-    *ret_leaves_backfills = count > 1;
+    *ret_has_others = count > 1;
+    return true;
+}
+
+bool job_may_deliver(struct catalog *catalog, const struct job_claim_request *request,
+                     const struct job *job, bool *ret_may, struct err *err)
+{
+    struct job_moment moment = {.request = request};
+    bool leaves_deliveries = false;
+    TRY(job_has_others(catalog, request, &moment.has_others, err));
+    TRY(job_leaves_deliveries(catalog, &moment, job->organization_id, 1, &leaves_deliveries, err));
+    *ret_may = !leaves_deliveries;
     return true;
 }
 
@@ -283,13 +329,13 @@ static bool job_claim_body(struct catalog *catalog, void *context, struct err *e
     const struct job_claim_request *request = claiming->request;
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
-    struct job_moment moment = {.now_ms = request->now_ms};
+    struct job_moment moment = {.request = request};
     TRY(segment_seal_point(catalog, &moment.seal_seq, err));
-    TRY(job_leaves_backfills(catalog, request, &moment.leaves_backfills, err));
+    TRY(job_has_others(catalog, request, &moment.has_others, err));
     for (int settled = 0; settled < JOB_CLAIM_SETTLED_MAX; settled++) {
         struct job_candidate candidate = {0};
         bool found = false;
-        TRY(job_find_lapsed(catalog, request, &arena, &found, &candidate, err));
+        TRY(job_find_lapsed(catalog, &moment, &arena, &found, &candidate, err));
         if (!found)
             TRY(job_find_pending(catalog, &moment, &arena, &found, &candidate, err));
         if (!found)
@@ -309,9 +355,10 @@ static bool job_is_claimable(struct catalog *catalog, const struct job_claim_req
                              bool *ret_is_claimable, struct err *err)
 {
     int64_t seal_seq = 0;
-    bool leaves_backfills = false;
+    bool has_others = false;
     TRY(segment_seal_point(catalog, &seal_seq, err));
-    TRY(job_leaves_backfills(catalog, request, &leaves_backfills, err));
+    TRY(job_has_others(catalog, request, &has_others, err));
+    const bool leaves_backfills = has_others && request->is_reserve;
     const struct db_value values[] = {db_int64(request->now_ms), db_int64(request->lease_ms),
                                       db_int64(seal_seq),
                                       db_int64(leaves_backfills ? 0 : JOB_PRIORITY_BACKFILL)};

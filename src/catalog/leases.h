@@ -27,7 +27,11 @@ struct job_claim_request {
     int64_t lost_limit; // claims lost before the job is FAILED
     // While there are several organizations, this worker takes no backfills and custom exports:
     // they may run for hours, and windows of the others fall due meanwhile.
+    // Nor does it deliver what is made: a bucket of somebody else may be slow for hours.
     bool is_reserve;
+    // While there are several organizations, no delivery is begun of one that has so many going on;
+    // 0: any number.
+    int64_t delivery_limit;
 };
 // The next job in the order of claims whose bound is sealed and whose retry time has come; takes
 // over lapsed leases first. *ret_found false: nothing to do. On the first claim seq_hi is frozen to
@@ -36,6 +40,11 @@ struct job_claim_request {
 NODISCARD bool job_claim(struct catalog *catalog, const struct job_claim_request *request,
                          struct arena *arena, bool *ret_found, struct job *ret_job,
                          struct err *err);
+
+// Whether a worker that claims like this may go on to the delivery of the job that it has spooled;
+// if not, it gives the job back, and whoever may takes it.
+NODISCARD bool job_may_deliver(struct catalog *catalog, const struct job_claim_request *request,
+                               const struct job *job, bool *ret_may, struct err *err);
 
 // What names a claim. Statements of a claim that is lost are CANCELED. job_succeed and job_fail may
 // be called again by the claim that made them (the first answer may have been lost).

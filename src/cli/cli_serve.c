@@ -46,8 +46,8 @@ static const struct option serve_option_table[] = {
      .min = 0,
      .max = 48,
      .doc = "Worker processes that run jobs, besides the one that keeps the lake; where there are "
-            "several organizations, one of several workers leaves backfills and custom exports to "
-            "the others"},
+            "several organizations, one of several workers leaves backfills, custom exports and "
+            "deliveries to the others"},
     {.name = "config",
      .type = OPTION_TEXT,
      .offset = offsetof(struct serve_options, config),

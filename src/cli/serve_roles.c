@@ -165,6 +165,7 @@ static bool serve_describe_worker(const struct serve *serve,
         .wake = &serve->wake,
         .wake_index = process->index,
         .is_reserve = process->is_first && serve->options.worker_count > 1,
+        .delivery_limit = serve->options.worker_count / 2, // of one: none
         .stop = stop,
     };
     return true;

@@ -17,6 +17,13 @@ bool job_run_is_outdated(const struct err *err)
     return err->kind == ERR_INVALID && strstr(err->message, job_run_outdated_text) != NULL;
 }
 
+static const char job_run_gives_way_text[] = "the files are made and wait for their delivery";
+
+bool job_run_gives_way(const struct err *err)
+{
+    return err->kind == ERR_LIMIT && strcmp(err->message, job_run_gives_way_text) == 0;
+}
+
 static bool job_attempt_load(struct job_attempt *attempt, struct err *err)
 {
     const struct job *job = attempt->job;
@@ -85,6 +92,18 @@ static struct job_delivery job_attempt_delivery(const struct job_attempt *attemp
     };
 }
 
+// A customer's bucket may be slow for hours: somebody stays free for what others wait for.
+static bool job_attempt_check_turn(const struct job_attempt *attempt, struct err *err)
+{
+    const struct job_run_config *config = attempt->config;
+    const struct job_claim_request request = {.is_reserve = config->is_reserve,
+                                              .delivery_limit = config->delivery_limit};
+    bool may_deliver = true;
+    if (attempt->route.goes_to_bucket && !attempt->job->is_spooled)
+        TRY(job_may_deliver(attempt->catalog, &request, attempt->job, &may_deliver, err));
+    return may_deliver || err_set(err, ERR_LIMIT, "%s", job_run_gives_way_text);
+}
+
 static bool job_attempt_deliver(struct job_attempt *attempt, struct err *err)
 {
     const struct job_delivery delivery = job_attempt_delivery(attempt);
@@ -134,8 +153,10 @@ static bool job_attempt_run(struct job_attempt *attempt, struct err *err)
         TRY(job_attempt_take_spooled(attempt, err));
     if (attempt->spooled_manifest == NULL)
         TRY(job_attempt_make(attempt, err));
-    if (attempt->spooled_manifest != NULL)
+    if (attempt->spooled_manifest != NULL) {
+        TRY(job_attempt_check_turn(attempt, err));
         TRY(job_attempt_deliver(attempt, err));
+    }
     if (attempt->job->kind == JOB_SAMPLE)
         TRY(job_attempt_delete_files(attempt, err));
     TRY(job_attempt_publish(attempt, err));

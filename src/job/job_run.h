@@ -29,6 +29,8 @@ struct job_run_config {
     int64_t file_retention_ms; // of export files, from success
     unsigned compress_helper_count;
     bool csv_formula_guard;
+    bool is_reserve;        // as in claims (catalog/leases.h)
+    int64_t delivery_limit; // too
 };
 
 // Shared with the thread that renews the lease.
@@ -43,6 +45,10 @@ struct job_watch {
 NODISCARD bool job_run(const struct job_run_config *config, struct catalog *catalog,
                        const struct job *job, struct job_watch *watch, int64_t *ret_row_count,
                        struct err *err);
+
+// True when an attempt only made the files, and leaves their delivery to others: the job is to be
+// claimed again at once.
+bool job_run_gives_way(const struct err *err);
 
 // After the job has FAILED for good: removes files that attempts left at its keys. Nothing of a job
 // that was to be restored: whoever asks again gets files at the same keys.

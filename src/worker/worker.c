@@ -84,6 +84,8 @@ static bool worker_open(struct worker *worker, const struct worker_config *confi
         .file_retention_ms = options->file_retention_ms,
         .compress_helper_count = (unsigned)options->compress_threads - 1,
         .csv_formula_guard = options->csv_formula_guard,
+        .is_reserve = config->is_reserve,
+        .delivery_limit = config->delivery_limit,
     };
     return true;
 }
@@ -146,9 +148,10 @@ static bool worker_give_back(struct worker *worker, const struct job *job,
     const int64_t first_failed_at_ms = job->first_failed_at_ms == 0 ? now_ms
                                                                     : job->first_failed_at_ms;
     const int64_t limit_ms = worker_retry_limit_ms(options, job);
+    const bool is_for_others = is_stopping || job_run_gives_way(failure);
     const bool is_in_time = now_ms - first_failed_at_ms < limit_ms;
-    const bool may_retry = is_stopping || (err_kind_is_retryable(failure->kind) && is_in_time);
-    const int64_t retry_at_ms = is_stopping ? now_ms : now_ms + worker_backoff_ms(job->fence);
+    const bool may_retry = is_for_others || (err_kind_is_retryable(failure->kind) && is_in_time);
+    const int64_t retry_at_ms = is_for_others ? now_ms : now_ms + worker_backoff_ms(job->fence);
     TRY(job_fail(worker->catalog, &claim, worker_public_reason(failure), now_ms,
                  may_retry ? retry_at_ms : 0, err));
     if (may_retry) {
@@ -217,6 +220,7 @@ static bool worker_step(struct worker *worker, bool *ret_worked, struct err *err
         .lease_ms = config->worker->lease_ms,
         .lost_limit = config->worker->lost_limit,
         .is_reserve = config->is_reserve,
+        .delivery_limit = config->delivery_limit,
     };
     struct job job;
     TRY(job_claim(worker->catalog, &request, &arena, ret_worked, &job, err));
@@ -224,6 +228,8 @@ static bool worker_step(struct worker *worker, bool *ret_worked, struct err *err
         worker_run_job(worker, &job, claimed_at_boot_ms);
         return true;
     }
+    if (config->is_reserve) // a bucket that hangs would hold it up
+        return true;
     const struct bucket_probe probe = {
         .catalog = worker->catalog,
         .destinations = worker->destinations,

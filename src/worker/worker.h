@@ -54,7 +54,8 @@ struct worker_config {
     const char *node_id;         // stays with the data directory: one keeper at a time has it
     const struct wake *wake;
     size_t wake_index;
-    bool is_reserve; // one of several that stays free for windows (catalog/leases.h)
+    bool is_reserve;        // one of several that stays free for windows (catalog/leases.h)
+    int64_t delivery_limit; // as in claims
     struct stop *stop;
 };
 

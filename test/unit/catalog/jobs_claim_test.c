@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "catalog/deliveries.h"
 #include "jobs_fixture.h"
 
 #include <time.h>
@@ -230,6 +231,64 @@ static void one_worker_stays_free_for_windows(void **state)
     assert_false(claim_as_reserve(fixture, &job));
     assert_true(fixture_claim(fixture, &job));
     assert_int_equal(job.kind, JOB_BACKFILL);
+}
+
+static const struct job_claim_request delivering_request = {
+    .worker_id = "another",
+    .supervisor_id = "supervisor",
+    .now_ms = FIXTURE_NOW_MS,
+    .lease_ms = FIXTURE_LEASE_MS,
+    .lost_limit = 5,
+    .delivery_limit = 1,
+};
+
+static bool claim_one_delivery(struct fixture *fixture, struct job *ret_job)
+{
+    bool found = false;
+    assert_done(fixture, job_claim(fixture->catalog, &delivering_request, &fixture->arena, &found,
+                                   ret_job, &fixture->err));
+    return found;
+}
+
+static bool may_deliver(struct fixture *fixture, const struct job *job)
+{
+    bool may = false;
+    assert_done(fixture,
+                job_may_deliver(fixture->catalog, &delivering_request, job, &may, &fixture->err));
+    return may;
+}
+
+static void spool(struct fixture *fixture, const struct job *job)
+{
+    const struct job_claim claim = fixture_claim_of(job);
+    const struct job_result result = {.manifest = "{}"};
+    assert_done(fixture, job_spool(fixture->catalog, &claim, &result, &fixture->err));
+}
+
+// A bucket that hangs does not hold all workers up.
+static void deliveries_leave_workers_to_others(void **state)
+{
+    struct fixture *fixture = *state;
+    struct job jobs[2];
+    struct job job;
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    for (int i = 0; i < 2; i++) {
+        jobs[i] = fixture_run_hour(fixture, id, FIXTURE_HOUR(1 + i));
+        spool(fixture, &jobs[i]);
+    }
+    assert_true(may_deliver(fixture, &jobs[1])); // there is nobody else
+    (void)subscribe_other(fixture, "other");
+    assert_false(may_deliver(fixture, &jobs[1]));
+    const struct job_claim second = fixture_claim_of(&jobs[1]);
+    assert_done(fixture, job_fail(fixture->catalog, &second, "in turn", FIXTURE_NOW_MS,
+                                  FIXTURE_NOW_MS, &fixture->err));
+    assert_true(may_deliver(fixture, &jobs[0]));
+    assert_false(claim_one_delivery(fixture, &job)); // the first one is delivered just now
+    fixture_succeed(fixture, &jobs[0], 0);
+    assert_false(claim_as_reserve(fixture, &job)); // it delivers nothing
+    assert_true(claim_one_delivery(fixture, &job));
+    assert_string_equal(job.id, jobs[1].id);
+    assert_int_equal(job.first_failed_at_ms, 0);
 }
 
 static void one_that_waits_does_not_hide_the_others(void **state)
@@ -473,7 +532,7 @@ static void work(void *context)
     if (!catalog_open(worker->path, &catalog, &worker->err))
         return;
     const struct job_claim_request request = {
-        "worker", "supervisor", FIXTURE_NOW_MS, FIXTURE_LEASE_MS, 5, false};
+        "worker", "supervisor", FIXTURE_NOW_MS, FIXTURE_LEASE_MS, 5, false, 0};
     bool found = true;
     while (found && worker->claimed_count < WORKER_JOBS) {
         struct arena arena CLEANUP(arena_clear);
@@ -542,6 +601,7 @@ int main(void)
         fixture_test(samples_and_live_in_turn_then_backfills),
         fixture_test(organizations_take_turns),
         fixture_test(one_worker_stays_free_for_windows),
+        fixture_test(deliveries_leave_workers_to_others),
         fixture_test(one_that_waits_does_not_hide_the_others),
         fixture_test(what_waits_is_passed_over),
         fixture_test(ten_thousand_pending_jobs_cost_little),

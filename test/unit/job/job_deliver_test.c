@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "catalog/deliveries.h"
 #include "catalog/hosted_files.h"
+#include "catalog/tenants.h"
 #include "job_fixture.h"
 
 #define NAMES "[\"name\"]"
@@ -376,6 +377,28 @@ static void test_late_jobs_without_rows_deliver_nothing(void **state)
     assert_false(done.is_visible);
 }
 
+// Where others could wait behind a bucket that hangs, one worker makes files and delivers none.
+static void test_the_reserve_leaves_deliveries_to_others(void **state)
+{
+    struct fixture fixture CLEANUP(tear_down) = set_up(*state, CLOUD);
+    struct tenant_organization other;
+    start(&fixture);
+    const char *id = subscribe(&fixture);
+    assert_done(fixture.job,
+                tenant_create_organization(fixture.job->catalog, "other", JOB_FIXTURE_NOW_MS,
+                                           &fixture.job->arena, &other, &fixture.job->err));
+    fixture.job->config.is_reserve = true;
+    struct job job = job_fixture_claim_hour(fixture.job, id, JOB_FIXTURE_HOUR(5));
+    fail_to_run(&fixture, &job, ERR_LIMIT);
+    assert_true(job_run_gives_way(&fixture.job->err));
+    assert_null(text_of(&fixture, fixture.bucket, manifest_key(&fixture, &job)));
+    assert_int_equal(last(&fixture, id).state, JOB_PENDING_UPLOAD);
+    fixture.job->config.is_reserve = false;
+    job = again(&fixture, &job);
+    run(&fixture, &job);
+    assert_delivered(&fixture, &job);
+}
+
 // --- A hosted bucket elsewhere
 
 static void test_a_hosted_bucket_elsewhere_has_the_files(void **state)
@@ -525,6 +548,7 @@ int main(void)
         job_fixture_test(test_the_spool_of_an_organization_is_bounded),
         job_fixture_test(test_a_failed_sample_fails_the_subscription),
         job_fixture_test(test_late_jobs_without_rows_deliver_nothing),
+        job_fixture_test(test_the_reserve_leaves_deliveries_to_others),
         job_fixture_test(test_a_hosted_bucket_elsewhere_has_the_files),
         job_fixture_test(test_a_hosted_bucket_that_refuses_is_tried_again),
         job_fixture_test(test_each_recipient_gets_links_once),
