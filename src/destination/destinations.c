@@ -24,7 +24,12 @@ bool destinations_open_bucket(struct destinations *destinations,
 {
     ASSERT(request->report->destination == REPORT_CLOUD);
     struct destination_bucket bucket = {0};
-    TRY(destinations->ops->open_bucket(destinations, request, arena, &bucket, err));
+    if (!destinations->ops->open_bucket(destinations, request, arena, &bucket, err)) {
+        // A secret that does not open is the operator's to mend, and no fault of files.
+        if (err->kind == ERR_CORRUPT)
+            err->kind = ERR_IO;
+        return false;
+    }
     ASSERT(bucket.store != NULL);
     *ret_bucket = bucket;
     return true;

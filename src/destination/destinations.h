@@ -33,7 +33,8 @@ struct destination_bucket {
 };
 
 // Opens nothing at the provider yet, except for credentials when there are none at hand. DENIED
-// when the access that the destination names is not there (any more), or refuses us.
+// when the access that the destination names is not there (any more), or refuses us; IO when its
+// secret cannot be read here.
 NODISCARD bool destinations_open_bucket(struct destinations *destinations,
                                         const struct destination_request *request,
                                         struct arena *arena, struct destination_bucket *ret_bucket,

@@ -290,7 +290,12 @@ bool job_deliver_probe(const struct destination_bucket *bucket, const char *name
 {
     struct store_probe probe = {0};
     const char *key = arena_format(arena, JOB_DELIVER_OWN_FOLDER "/probe-%s", name);
-    return store_probe(bucket->store, key, &probe, err);
+    if (store_probe(bucket->store, key, &probe, err))
+        return true;
+    if (err->kind != ERR_CORRUPT)
+        return false;
+    err->kind = ERR_INVALID; // nothing of ours is damaged
+    return err_wrap(err, "upload_integrity");
 }
 
 static bool job_deliver_sample(const struct job_delivery *delivery,

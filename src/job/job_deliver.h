@@ -55,6 +55,7 @@ NODISCARD bool job_deliver_open_whole(const struct job_delivery *delivery,
                                       const struct job_file *file, int *ret_fd, struct err *err);
 
 // Whether the bucket can be written to, tried with an object that is named so and goes away again.
+// INVALID when other bytes come back.
 NODISCARD bool job_deliver_probe(const struct destination_bucket *bucket, const char *name,
                                  struct arena *arena, struct err *err);
 

@@ -340,6 +340,29 @@ static void test_a_failed_sample_fails_the_subscription(void **state)
     assert_int_equal(job_fixture_subscription(fixture.job, id).probed_at_ms, 0);
 }
 
+// Only damage of the files themselves makes them anew.
+static void test_a_bucket_that_lies_is_no_damage_of_files(void **state)
+{
+    struct fixture fixture CLEANUP(tear_down) = set_up(*state, CLOUD);
+    start(&fixture);
+    const char *id = subscribe(&fixture);
+    struct job job = job_fixture_claim_hour(fixture.job, id, JOB_FIXTURE_HOUR(5));
+    fixture.memory.bucket_failure = ERR_CORRUPT; // the secret of its connection
+    fail_to_run(&fixture, &job, ERR_IO);
+    job = again(&fixture, &job);
+    assert_true(job.is_spooled);
+    fixture.memory.bucket_failure = ERR_NONE;
+    run(&fixture, &job);
+    assert_delivered(&fixture, &job);
+    struct store *lying CLEANUP(store_close) = store_fault_new(store_memory_new(), 1, ERR_CORRUPT);
+    fixture.memory.store = lying;
+    struct job sample;
+    (void)job_fixture_subscribe_only(fixture.job, "csv", "gz", "[\"timestamp\"]", NULL);
+    assert_true(job_fixture_claim(fixture.job, &sample));
+    fail_to_run(&fixture, &sample, ERR_INVALID);
+    assert_non_null(strstr(fixture.job->err.message, "upload_integrity"));
+}
+
 // A hosted bucket that refuses us is nothing that the customer can mend: the job waits.
 static void test_a_hosted_bucket_that_refuses_is_tried_again(void **state)
 {
@@ -547,6 +570,7 @@ int main(void)
         job_fixture_test(test_a_file_that_is_gone_from_the_spool_is_made_again),
         job_fixture_test(test_the_spool_of_an_organization_is_bounded),
         job_fixture_test(test_a_failed_sample_fails_the_subscription),
+        job_fixture_test(test_a_bucket_that_lies_is_no_damage_of_files),
         job_fixture_test(test_late_jobs_without_rows_deliver_nothing),
         job_fixture_test(test_the_reserve_leaves_deliveries_to_others),
         job_fixture_test(test_a_hosted_bucket_elsewhere_has_the_files),
