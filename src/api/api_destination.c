@@ -158,13 +158,15 @@ static bool api_recipient_is(struct slice address, const char *allowed)
             slice_equal(allowed_local, slice_part(address, 0, local_bytes)));
 }
 
-static bool api_recipient_is_allowed(const struct option_list *allowed, const char *address)
+bool api_check_recipient(struct api_call *call, struct slice address, struct err *err)
 {
+    const struct option_list *allowed =
+        &call->api->config.settings.destinations.mail_allowed_recipients;
     for (size_t i = 0; i < allowed->count; i++) {
-        if (api_recipient_is(slice_text(address), allowed->items[i]))
+        if (api_recipient_is(address, allowed->items[i]))
             return true;
     }
-    return allowed->count == 0;
+    return allowed->count == 0 || api_refuse(call, err, 400, "Destination not verified");
 }
 
 static bool api_check_email(struct api_call *call, const struct report *report, struct err *err)
@@ -174,10 +176,8 @@ static bool api_check_email(struct api_call *call, const struct report *report, 
     if (!settings->has_mail)
         return api_refuse(call, err, 400, "Destination not enabled on this server: email");
     TRY(report_read_email(report, call->arena, &email, err));
-    for (size_t i = 0; i < email.count; i++) {
-        if (!api_recipient_is_allowed(&settings->mail_allowed_recipients, email.addresses[i]))
-            return api_refuse(call, err, 400, "Destination not verified");
-    }
+    for (size_t i = 0; i < email.count; i++)
+        TRY(api_check_recipient(call, slice_text(email.addresses[i]), err));
     return true;
 }
 

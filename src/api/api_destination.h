@@ -15,6 +15,9 @@ NODISCARD bool api_destination_check_settings(const struct api_destination_setti
 NODISCARD bool api_check_destination(struct api_call *call, const struct report *report,
                                      struct err *err);
 
+// A valid address; 400 for one that the operator does not let us mail to.
+NODISCARD bool api_check_recipient(struct api_call *call, struct slice address, struct err *err);
+
 // The endpoint of a connection, which may be in a private network and without TLS: 400 "Invalid
 // endpoint URL", "Endpoint not allowed". One that does not resolve now is fine. For deferred calls.
 NODISCARD bool api_check_operator_endpoint(struct api_call *call, const char *endpoint,

@@ -2,6 +2,7 @@
 // What customers want to be told about. A webhook's secret is made here, shown once, and kept
 // sealed. What is sent, and how: src/notify.
 #include "api/api_admin_members.h"
+#include "api/api_destination.h"
 #include "api/api_endpoint.h"
 #include "api/api_handlers.h"
 #include "api/api_page.h"
@@ -145,6 +146,8 @@ static bool api_take_recipients(struct api_call *call, const struct json_node *b
     TRY(buf_check(&target, err));
     if (!call->api->config.settings.notify.has_mail)
         return api_refuse(call, err, 400, "Notifications by e-mail are not enabled on this server");
+    for (size_t i = 0; i < count; i++)
+        TRY(api_check_recipient(call, json_node_text(json_node_at(list, i)), err));
     *ret_target = arena_copy_slice(call->arena, buf_slice(&target));
     return true;
 }

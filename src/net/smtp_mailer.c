@@ -61,9 +61,9 @@ const struct option smtp_option_table[] = {
     {.name = "smtp.allowed_recipients",
      .type = OPTION_LIST,
      .offset = offsetof(struct smtp_settings, allowed_recipients),
-     .doc =
-         "Addresses, and @DOMAIN for all of a domain, that subscriptions may send mail to; may be "
-         "repeated (default: any address)"},
+     .doc = "Addresses, and @DOMAIN for all of a domain, that subscriptions and notifications may "
+            "send "
+            "mail to; may be repeated (default: any address)"},
 };
 const size_t smtp_option_count = ARRAY_COUNT(smtp_option_table);
 

@@ -122,6 +122,28 @@ static void mails_have_addresses(void **state)
     fixture_assert_error(&rotated, 400, "Only webhooks have a secret");
 }
 
+// As those of subscriptions: a notification is no way to mail to strangers.
+static void the_operator_limits_recipients(void **state)
+{
+    struct fixture *fixture = *state;
+    struct api_config config = fixture_config(fixture);
+    config.settings.destinations.mail_allowed_recipients =
+        (struct option_list){.items = {"@b.example"}, .count = 1};
+    struct api *api = fixture_open_other(fixture, &config);
+    const struct fixture_reply made =
+        ask(fixture, "{\"type\":\"email\",\"recipient_emails\":[\"a@b.example\"]}");
+    assert_int_equal(made.status, 200);
+    const char *body =
+        "{\"type\":\"email\",\"recipient_emails\":[\"a@b.example\",\"x@c.example\"]}";
+    const struct fixture_reply refused = ask(fixture, body);
+    fixture_assert_error(&refused, 400, "Destination not verified");
+    const struct fixture_reply unchanged = fixture_patch(
+        fixture, fixture->mine.token, at(fixture, fixture_text(&made, "notification_id"), ""),
+        "{\"recipient_emails\":[\"x@c.example\"]}");
+    fixture_assert_error(&unchanged, 400, "Destination not verified");
+    api_close(&api, 1000);
+}
+
 static void bad_requests_are_refused(void **state)
 {
     struct fixture *fixture = *state;
@@ -467,6 +489,7 @@ int main(void)
         API_TEST(a_webhook_shows_its_secret_once),
         API_TEST(a_repeated_request_makes_one),
         API_TEST(mails_have_addresses),
+        API_TEST(the_operator_limits_recipients),
         API_TEST(bad_requests_are_refused),
         API_TEST(urls_are_judged),
         API_TEST(names_that_do_not_resolve_are_refused),
