@@ -36,9 +36,8 @@ static const char *xml_escape_of(char character)
     }
 }
 
-void xml_text_append(struct buf *xml, struct slice text)
+void xml_text_escape(struct buf *xml, struct slice text)
 {
-    ASSERT(xml_text_is_fit(text));
     const char *chars = slice_chars(text);
     for (size_t i = 0; i < text.size_bytes; i++) {
         const char *escape = xml_escape_of(chars[i]);
@@ -47,6 +46,12 @@ void xml_text_append(struct buf *xml, struct slice text)
         else
             buf_append_text(xml, escape);
     }
+}
+
+void xml_text_append(struct buf *xml, struct slice text)
+{
+    ASSERT(xml_text_is_fit(text));
+    xml_text_escape(xml, text);
 }
 
 void xml_text_member(struct buf *xml, const char *name, struct slice text)

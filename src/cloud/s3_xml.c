@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/xml_text.h"
 
 #define S3_XML_PATH_BYTES_MAX ((size_t)512)
 
@@ -152,16 +153,5 @@ bool s3_xml_texts(struct slice document, const char *const *paths, size_t count,
 
 void s3_xml_append(struct buf *xml, const char *text)
 {
-    for (const char *at = text; *at != '\0'; at++) {
-        if (*at == '&')
-            buf_append_text(xml, "&amp;");
-        else if (*at == '<')
-            buf_append_text(xml, "&lt;");
-        else if (*at == '>')
-            buf_append_text(xml, "&gt;");
-        else if (*at == '"')
-            buf_append_text(xml, "&quot;");
-        else
-            buf_append_char(xml, *at);
-    }
+    xml_text_escape(xml, slice_text(text));
 }

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/civil.h"
 #include "base/mem.h"
+#include "base/xml_text.h"
 #include "catalog/deliveries.h"
 #include "model/report_destination.h"
 
@@ -71,34 +72,11 @@ static const char *job_mail_subject(const struct job_mail *mail)
     return arena_format(arena, "Export of %s, %s%s%s", topic, job_mail_window(mail), late, part);
 }
 
-// All that goes into HTML goes through here: none of it becomes a tag or a link.
-static void job_mail_append_escaped(struct buf *html, const char *text)
-{
-    for (; *text != '\0'; text++) {
-        switch (*text) {
-        case '&':
-            buf_append_text(html, "&amp;");
-            break;
-        case '<':
-            buf_append_text(html, "&lt;");
-            break;
-        case '>':
-            buf_append_text(html, "&gt;");
-            break;
-        case '"':
-            buf_append_text(html, "&quot;");
-            break;
-        default:
-            buf_append_char(html, *text);
-        }
-    }
-}
-
 static void job_mail_write_line(struct job_mail *mail, const char *line)
 {
     buf_append_format(&mail->text, "%s\n", line);
     buf_append_text(&mail->html, "<p>");
-    job_mail_append_escaped(&mail->html, line);
+    xml_text_escape(&mail->html, slice_text(line));
     buf_append_text(&mail->html, "</p>\n");
 }
 
@@ -115,9 +93,9 @@ static void job_mail_write_file(struct job_mail *mail, const struct job_file *fi
                                      file->row_count, file->byte_count, file->sha256);
     buf_append_format(&mail->text, "\n%s\n%s\n%s\n", name, facts, url);
     buf_append_text(&mail->html, "<p><a href=\"");
-    job_mail_append_escaped(&mail->html, url);
+    xml_text_escape(&mail->html, slice_text(url));
     buf_append_text(&mail->html, "\">");
-    job_mail_append_escaped(&mail->html, name);
+    xml_text_escape(&mail->html, slice_text(name));
     buf_append_format(&mail->html, "</a><br>%s</p>\n", facts);
 }
 
