@@ -9,11 +9,8 @@
 #include "base/civil.h"
 #include "base/mem.h"
 
-#define MIME_LINE_CHARS ((size_t)76)
-#define MIME_WORD_FRAME_CHARS                                                                      \
-    (sizeof "=?UTF-8?B?"                                                                           \
-            "?=" -                                                                                 \
-     1)
+#define MIME_LINE_CHARS       ((size_t)76)
+#define MIME_WORD_FRAME_CHARS (sizeof "=?UTF-8?B?" - 1 + sizeof "?=" - 1)
 #define MIME_FIRST_COLUMN_MAX ((size_t)40)
 
 // --- Quoted-printable
@@ -120,14 +117,11 @@ void mime_append_unstructured(struct buf *destination, struct slice text, size_t
         mime_append_encoded_words(destination, text, first_column);
 }
 
+// As HTTP has it, but for the name of the zone, which is obsolete in mail.
 void mime_append_date(struct buf *destination, int64_t time_ms)
 {
-    static const char *const days[] = {"Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"};
-    static const char *const months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
-                                         "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const struct civil civil = civil_from_ms(time_ms);
-    const int64_t day_number = civil_day_number(civil.year, civil.month, civil.day);
-    buf_append_format(destination, "%s, %02d %s %04d %02d:%02d:%02d +0000",
-                      days[(day_number % 7 + 7) % 7], civil.day, months[civil.month - 1],
-                      civil.year, civil.hour, civil.minute, civil.second);
+    char text[CIVIL_HTTP_CHARS + 1];
+    civil_format_http(time_ms, text);
+    buf_append(destination, slice_of(text, CIVIL_HTTP_CHARS - strlen("GMT")));
+    buf_append_text(destination, "+0000");
 }
