@@ -2,8 +2,8 @@
 // ListBuckets, HeadBucket, GetBucketLocation, ListObjects and ListObjectsV2. The second list goes
 // on by a token, the first by the place itself:
 //
-//   token    the hexadecimal text of: 'b' (behind an entry) or 'a' (amid a common prefix), the
-//   place marker   the place; with "//" behind it, which no key has in it, when it is amid a prefix
+//   token    hexadecimal text of 'b' (behind an entry) or 'a' (amid a common prefix), and the place
+//   marker   the place; with "//" behind it, which no key has in it, when it is amid a prefix
 #include "api/api_bucket.h"
 #include "api/api_handlers.h"
 #include "api/api_reply.h"

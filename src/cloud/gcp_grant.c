@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Asking for tokens:
 //
-//     POST TOKEN_ENDPOINT     grant_type=...jwt-bearer&assertion=...    {"access_token",
-//     "expires_in"} GET  METADATA/computeMetadata/v1/instance/service-accounts/default/token the
-//     same POST IAM/v1/projects/-/serviceAccounts/EMAIL:generateAccessToken  {"accessToken",
-//     "expireTime"}
+//     POST TOKEN_ENDPOINT, grant_type=...jwt-bearer&assertion=...
+//         -> {"access_token", "expires_in"}
+//     GET METADATA/computeMetadata/v1/instance/service-accounts/default/token
+//         -> the same
+//     POST IAM/v1/projects/-/serviceAccounts/EMAIL:generateAccessToken
+//         -> {"accessToken", "expireTime"}
 #include <string.h>
 
 #include "base/buf.h"
