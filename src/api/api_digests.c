@@ -1,23 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/api_digests.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/thread.h"
 
 // 4,096 entries. A set keeps its files newest first.
-#define API_DIGESTS_SETS       ((size_t)1024)
-#define API_DIGESTS_SET_SIZE   ((size_t)4)
-#define API_DIGESTS_READ_BYTES ((size_t)256 * 1024)
+#define API_DIGESTS_SETS     ((size_t)1024)
+#define API_DIGESTS_SET_SIZE ((size_t)4)
 // The kernel stamps changes by a clock that ticks every 10 ms at worst.
 #define API_DIGESTS_SETTLED_MS INT64_C(100)
 
@@ -136,27 +134,6 @@ static void api_digests_keep(struct api_digests *digests, const struct api_diges
     mutex_unlock(&digests->mutex);
 }
 
-static bool api_file_hash(int fd, uint8_t ret_digest[SHA256_BYTES], struct err *err)
-{
-    char *bytes CLEANUP(mem_free_at) = mem_alloc(API_DIGESTS_READ_BYTES);
-    struct sha256 *hash CLEANUP(sha256_free) = sha256_new();
-    off_t offset = 0;
-    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); // a hint
-    for (;;) {
-        const ssize_t got = pread(fd, bytes, API_DIGESTS_READ_BYTES, offset);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set_errno(err, "read");
-        if (got == 0)
-            break;
-        sha256_update(hash, slice_of(bytes, (size_t)got));
-        offset += got;
-    }
-    sha256_finish(hash, ret_digest);
-    return true;
-}
-
 bool api_digests_read(struct api_digests *digests, int fd, uint8_t ret_digest[SHA256_BYTES],
                       struct err *err)
 {
@@ -165,7 +142,9 @@ bool api_digests_read(struct api_digests *digests, int fd, uint8_t ret_digest[SH
     if (!api_file_look(fd, &digest.state))
         return err_set_errno(err, "stat");
     const bool is_settled = api_file_is_settled(&digest.state);
-    TRY(api_file_hash(fd, digest.bytes, err));
+    uint64_t size_bytes = 0;
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL); // a hint
+    TRY(file_digest_fd(fd, "file", digest.bytes, &size_bytes, err));
     (void)atomic_fetch_add(&digests->read_count, 1);
     if (is_settled && api_file_look(fd, &after) && api_file_is_same(&digest.state, &after))
         api_digests_keep(digests, &digest);

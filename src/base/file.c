@@ -124,6 +124,23 @@ bool file_check_private(const char *path, struct err *err)
     return true;
 }
 
+bool file_read_at(int fd, uint64_t offset_bytes, void *ret_data, size_t size_bytes, struct err *err)
+{
+    size_t done_bytes = 0;
+    while (done_bytes < size_bytes) {
+        const ssize_t got = pread(fd, (char *)ret_data + done_bytes, size_bytes - done_bytes,
+                                  (off_t)(offset_bytes + done_bytes));
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_set_errno(err, "read file");
+        if (got == 0)
+            return err_set(err, ERR_CORRUPT, "the file is shorter than it was");
+        done_bytes += (size_t)got;
+    }
+    return true;
+}
+
 bool file_replace(const char *path, struct slice bytes, struct err *err)
 {
     struct sink *sink CLEANUP(sink_free) = NULL;
@@ -145,15 +162,21 @@ bool file_digest(const char *path, uint8_t ret_sha256[32], uint64_t *ret_size_by
     int fd CLEANUP(file_close_fd) = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set_errno(err, "open %s", path);
+    return file_digest_fd(fd, path, ret_sha256, ret_size_bytes, err);
+}
+
+bool file_digest_fd(int fd, const char *name, uint8_t ret_sha256[32], uint64_t *ret_size_bytes,
+                    struct err *err)
+{
     char *bytes CLEANUP(mem_free_at) = mem_alloc(FILE_READ_BYTES);
     struct sha256 *hash CLEANUP(sha256_free) = sha256_new();
     uint64_t size_bytes = 0;
     for (;;) {
-        const ssize_t got = read(fd, bytes, FILE_READ_BYTES);
+        const ssize_t got = pread(fd, bytes, FILE_READ_BYTES, (off_t)size_bytes);
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return err_set_errno(err, "read %s", path);
+            return err_set_errno(err, "read %s", name);
         if (got == 0)
             break;
         sha256_update(hash, slice_of(bytes, (size_t)got));

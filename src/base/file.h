@@ -27,6 +27,11 @@ NODISCARD bool file_check_private(const char *path, struct err *err);
 // The same from an open descriptor, which stays open. name is for the error's text.
 NODISCARD bool file_read_fd(int fd, const char *name, struct buf *ret_bytes, struct err *err);
 
+// Reads size_bytes at offset_bytes, wherever the descriptor stands. CORRUPT when the file ends
+// before.
+NODISCARD bool file_read_at(int fd, uint64_t offset_bytes, void *ret_data, size_t size_bytes,
+                            struct err *err);
+
 // Replaces path in one durable step (temporary name, fsync, rename, directory fsync); mode 0600.
 NODISCARD bool file_replace(const char *path, struct slice bytes, struct err *err);
 
@@ -36,6 +41,9 @@ NODISCARD bool file_remove(const char *path, struct err *err);
 // SHA-256 and size of the file's bytes, read straight through.
 NODISCARD bool file_digest(const char *path, uint8_t ret_sha256[32], uint64_t *ret_size_bytes,
                            struct err *err);
+// The same by positions, wherever the descriptor stands; it stays open.
+NODISCARD bool file_digest_fd(int fd, const char *name, uint8_t ret_sha256[32],
+                              uint64_t *ret_size_bytes, struct err *err);
 
 // Calls visit for each regular file below directory whose name ends in suffix ("" for all); visit
 // may remove it. A missing directory has no files. Stops at the first failure.

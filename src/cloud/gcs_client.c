@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cloud/gcs_client.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/civil.h"
+#include "base/file.h"
 #include "base/json_tree.h"
 #include "base/mem.h"
 #include "cloud/cloud_caller.h"
@@ -184,20 +183,12 @@ static bool gcs_attempt_read(void *context, void *ret_data, size_t capacity_byte
     const struct gcs_call *call = attempt->call;
     const uint64_t all_bytes = call->body_bytes == 0 ? call->text.size_bytes : call->body_bytes;
     const uint64_t left_bytes = all_bytes - attempt->sent_bytes;
-    size_t size_bytes = left_bytes < capacity_bytes ? (size_t)left_bytes : capacity_bytes;
+    const size_t size_bytes = left_bytes < capacity_bytes ? (size_t)left_bytes : capacity_bytes;
     if (size_bytes > 0 && call->body_bytes == 0) {
         memcpy(ret_data, slice_chars(call->text) + attempt->sent_bytes, size_bytes);
     } else if (size_bytes > 0) {
-        ssize_t got = 0;
-        do {
-            got = pread(call->fd, ret_data, size_bytes,
-                        (off_t)(call->offset_bytes + attempt->sent_bytes));
-        } while (got < 0 && errno == EINTR);
-        if (got < 0)
-            return err_set_errno(err, "read file");
-        if (got == 0)
-            return err_set(err, ERR_CORRUPT, "the file is shorter than it was");
-        size_bytes = (size_t)got;
+        TRY(file_read_at(call->fd, call->offset_bytes + attempt->sent_bytes, ret_data, size_bytes,
+                         err));
     }
     attempt->sent_bytes += size_bytes;
     *ret_bytes = size_bytes;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "cloud/s3_client_internal.h"
 
@@ -19,20 +18,12 @@ static bool s3_attempt_read(void *context, void *ret_data, size_t capacity_bytes
     struct s3_attempt *attempt = context;
     const struct s3_body *body = attempt->call->body;
     const uint64_t left_bytes = body->size_bytes - attempt->sent_bytes;
-    size_t size_bytes = left_bytes < capacity_bytes ? (size_t)left_bytes : capacity_bytes;
+    const size_t size_bytes = left_bytes < capacity_bytes ? (size_t)left_bytes : capacity_bytes;
     if (body->fd < 0) {
         memcpy(ret_data, slice_chars(body->text) + attempt->sent_bytes, size_bytes);
     } else {
-        ssize_t got = 0;
-        do {
-            got = pread(body->fd, ret_data, size_bytes,
-                        (off_t)(body->offset_bytes + attempt->sent_bytes));
-        } while (got < 0 && errno == EINTR);
-        if (got < 0)
-            return err_set_errno(err, "read file");
-        if (got == 0 && size_bytes > 0)
-            return err_set(err, ERR_CORRUPT, "the file is shorter than it was");
-        size_bytes = (size_t)got;
+        TRY(file_read_at(body->fd, body->offset_bytes + attempt->sent_bytes, ret_data, size_bytes,
+                         err));
     }
     attempt->sent_bytes += size_bytes;
     *ret_bytes = size_bytes;

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/civil.h"
@@ -131,18 +130,12 @@ static bool job_deliver_upload_over(void *context, const char *key, const char *
 // Whether the file has the bytes that it had when it was made. False: it cannot be read.
 static bool job_deliver_is_whole(const struct store_file_spec *spec, bool *ret_is_whole)
 {
-    struct sha256 *hash CLEANUP(sha256_free) = sha256_new();
-    uint8_t room[64 * 1024];
-    uint64_t offset = 0;
-    for (ssize_t got = 1; got > 0; offset += (uint64_t)got) {
-        got = pread(spec->fd, room, sizeof room, (off_t)offset);
-        if (got < 0)
-            return false;
-        sha256_update(hash, slice_of(room, (size_t)got));
-    }
-    uint8_t digest[SHA256_BYTES];
-    sha256_finish(hash, digest);
-    *ret_is_whole = offset == spec->size_bytes && memcmp(digest, spec->sha256, sizeof digest) == 0;
+    uint8_t sha256[SHA256_BYTES];
+    uint64_t size_bytes = 0;
+    if (!file_digest_fd(spec->fd, spec->key, sha256, &size_bytes, NULL))
+        return false;
+    *ret_is_whole = size_bytes == spec->size_bytes &&
+                    memcmp(sha256, spec->sha256, sizeof sha256) == 0;
     return true;
 }
 

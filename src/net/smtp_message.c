@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/smtp_message.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/arena.h"
 #include "base/base64.h"
 #include "base/check.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/uri.h"
 #include "net/http_target.h"
@@ -254,17 +253,8 @@ static bool smtp_writer_load(struct smtp_writer *writer, uint8_t *ret_bytes, siz
     const struct smtp_attachment *attachment = writer->attachment;
     const uint64_t left_bytes = attachment->size_bytes - writer->offset_bytes;
     const size_t wanted = left_bytes < SMTP_BLOCK_BYTES ? (size_t)left_bytes : SMTP_BLOCK_BYTES;
-    for (size_t size = 0; size < wanted;) {
-        const ssize_t got = pread(attachment->fd, ret_bytes + size, wanted - size,
-                                  (off_t)(writer->offset_bytes + size));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set_errno(err, "the attachment");
-        if (got == 0)
-            return err_set(err, ERR_CORRUPT, "the attachment is shorter than it should be");
-        size += (size_t)got;
-    }
+    if (!file_read_at(attachment->fd, writer->offset_bytes, ret_bytes, wanted, err))
+        return err_wrap(err, "the attachment");
     *ret_size = wanted;
     return true;
 }

@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Putting finished files, checking and probing, for stores that have objects as files: made of
 // put_begin and open_object alone.
-#include <errno.h>
-#include <unistd.h>
-
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/mem.h"
@@ -14,19 +11,7 @@
 bool store_read_at(int fd, uint64_t offset_bytes, void *ret_data, size_t size_bytes,
                    struct err *err)
 {
-    size_t done_bytes = 0;
-    while (done_bytes < size_bytes) {
-        const ssize_t got = pread(fd, (char *)ret_data + done_bytes, size_bytes - done_bytes,
-                                  (off_t)(offset_bytes + done_bytes));
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set_errno(err, "read file");
-        if (got == 0)
-            return err_set(err, ERR_CORRUPT, "the file is shorter than it was");
-        done_bytes += (size_t)got;
-    }
-    return true;
+    return file_read_at(fd, offset_bytes, ret_data, size_bytes, err);
 }
 
 // Reads size_bytes from the start, hashes them, and writes them to sink, unless that is NULL.
@@ -41,7 +26,7 @@ static bool store_pass(int fd, uint64_t size_bytes, const struct store_hooks *ho
         const size_t piece_bytes = left_bytes < STORE_PIECE_BYTES ? (size_t)left_bytes
                                                                   : STORE_PIECE_BYTES;
         TRY(store_keep_going(hooks, err));
-        TRY(store_read_at(fd, done_bytes, piece, piece_bytes, err));
+        TRY(file_read_at(fd, done_bytes, piece, piece_bytes, err));
         sha256_update(hash, slice_of(piece, piece_bytes));
         if (sink != NULL)
             TRY(sink_write(sink, slice_of(piece, piece_bytes), err));
