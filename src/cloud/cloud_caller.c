@@ -15,8 +15,12 @@
 
 void cloud_caller_open(const struct cloud_config *config, struct cloud_caller *ret_caller)
 {
-    *ret_caller =
-        (struct cloud_caller){.retry = config->retry, .clock = config->clock, .rng = config->rng};
+    static const struct retry_limits usual = {.attempts = 4, .base_ms = 250, .max_ms = 5000};
+    *ret_caller = (struct cloud_caller){
+        .retry = config->retry.attempts == 0 ? usual : config->retry,
+        .clock = config->clock == NULL ? clock_system() : config->clock,
+        .rng = config->rng == NULL ? rng_system() : config->rng,
+    };
     struct http_client_config http = config->http;
     http.reply_bytes_max = CLOUD_REPLY_BYTES_MAX;
     http_client_open(&http, &ret_caller->http);

@@ -132,17 +132,14 @@ static void answer_script(void *context, struct fake_http *fake, const struct fa
     ret_reply->body = script->body_bytes == 0 ? request->body : slice_text(body);
 }
 
-static bool call_script(struct script *script, int *ret_request_count, struct slice *ret_body,
-                        struct arena *arena, struct err *err)
+static bool call_script_by(const struct cloud_config *config, struct script *script,
+                           int *ret_request_count, struct slice *ret_body, struct arena *arena,
+                           struct err *err)
 {
     static struct fake_http fake;
     fake_http_open(&fake, answer_script, script);
-    const struct cloud_config config = {
-        .http = {.connect_timeout_ms = 1000, .total_timeout_ms = 5000},
-        .retry = {.attempts = 3, .base_ms = 1, .max_ms = 2},
-        .rng = &test_rng.base};
     struct cloud_caller caller CLEANUP(cloud_caller_close);
-    cloud_caller_open(&config, &caller);
+    cloud_caller_open(config, &caller);
     const struct cloud_call call = {.url = fake.url, .body = slice_text("a=b")};
     struct cloud_reply reply = {0};
     const bool is_done = cloud_caller_send(&caller, &call, arena, &reply, err);
@@ -150,6 +147,30 @@ static bool call_script(struct script *script, int *ret_request_count, struct sl
     *ret_request_count = atomic_load(&fake.request_count);
     fake_http_close(&fake);
     return is_done;
+}
+
+static bool call_script(struct script *script, int *ret_request_count, struct slice *ret_body,
+                        struct arena *arena, struct err *err)
+{
+    const struct cloud_config config = {
+        .http = {.connect_timeout_ms = 1000, .total_timeout_ms = 5000},
+        .retry = {.attempts = 3, .base_ms = 1, .max_ms = 2},
+        .rng = &test_rng.base};
+    return call_script_by(&config, script, ret_request_count, ret_body, arena, err);
+}
+
+static void test_what_the_config_does_not_say_is_usual(void **state)
+{
+    (void)state;
+    static const struct cloud_config config = {.http = {.connect_timeout_ms = 1000}};
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    struct err err = {0};
+    struct slice body;
+    int count;
+    struct script script = {.first_status = 503, .failures = 2, .last_status = 200};
+    assert_true(call_script_by(&config, &script, &count, &body, &arena, &err));
+    assert_int_equal(count, 3);
 }
 
 static void test_answers_that_may_change_are_asked_for_again(void **state)
@@ -328,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_other_failures_are_not_repeated),
         cmocka_unit_test(test_a_wait_can_be_ended),
         cmocka_unit_test(test_answers_that_may_change_are_asked_for_again),
+        cmocka_unit_test(test_what_the_config_does_not_say_is_usual),
         cmocka_unit_test(test_answers_are_bounded),
         cmocka_unit_test(test_what_others_say_is_shown_with_care),
         cmocka_unit_test(test_the_oldest_ticket_makes_room),
