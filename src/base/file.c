@@ -17,7 +17,7 @@
 #define FILE_READ_BYTES ((size_t)1024 * 1024)
 #define FILE_PATH_LIMIT ((size_t)4096)
 
-static void file_close_fd(const int *fd)
+void file_close(const int *fd)
 {
     if (*fd >= 0)
         (void)close(*fd);
@@ -51,7 +51,7 @@ bool file_sync_parent(const char *path, struct err *err)
     else if (slash != NULL)
         *slash = '\0';
     const char *name = slash == NULL ? "." : parent;
-    int fd CLEANUP(file_close_fd) = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd CLEANUP(file_close) = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return err_set_errno(err, "open directory %s", name);
     if (fsync(fd) != 0)
@@ -106,7 +106,7 @@ bool file_read_fd(int fd, const char *name, struct buf *ret_bytes, struct err *e
 
 bool file_read(const char *path, struct buf *ret_bytes, struct err *err)
 {
-    int fd CLEANUP(file_close_fd) = open(path, O_RDONLY | O_CLOEXEC);
+    int fd CLEANUP(file_close) = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set_errno(err, "open %s", path);
     return file_read_fd(fd, path, ret_bytes, err);
@@ -159,7 +159,7 @@ bool file_remove(const char *path, struct err *err)
 bool file_digest(const char *path, uint8_t ret_sha256[32], uint64_t *ret_size_bytes,
                  struct err *err)
 {
-    int fd CLEANUP(file_close_fd) = open(path, O_RDONLY | O_CLOEXEC);
+    int fd CLEANUP(file_close) = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return err_set_errno(err, "open %s", path);
     return file_digest_fd(fd, path, ret_sha256, ret_size_bytes, err);

@@ -11,6 +11,9 @@
 // Writes all bytes, repeating short writes. name is for the error's text.
 NODISCARD bool file_write_all(int fd, struct slice bytes, const char *name, struct err *err);
 
+// For CLEANUP: closes a descriptor, unless it is negative.
+void file_close(const int *fd);
+
 // Fsyncs the directory that holds path.
 NODISCARD bool file_sync_parent(const char *path, struct err *err);
 

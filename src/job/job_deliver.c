@@ -161,12 +161,6 @@ static bool job_deliver_object(const struct job_delivery *delivery, struct store
     return is_whole ? err_wrap(err, "upload_integrity") : false;
 }
 
-static void job_deliver_close_fd(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
 static bool job_deliver_set_damaged(const struct job_file *file, struct err *err)
 {
     return err_set(err, ERR_CORRUPT, "spooled file %s is not what was made", file->key);
@@ -190,7 +184,7 @@ static bool job_deliver_open_file(const struct job_delivery *delivery, const str
 static bool job_deliver_file(const struct job_delivery *delivery, struct store *store,
                              const char *key, const struct job_file *file, struct err *err)
 {
-    int fd CLEANUP(job_deliver_close_fd) = -1;
+    int fd CLEANUP(file_close) = -1;
     struct store_file_spec spec = {.key = key,
                                    .content_type = JOB_DELIVER_FILE_TYPE,
                                    .may_have_strays = job_deliver_is_repeated(delivery)};
@@ -201,7 +195,7 @@ static bool job_deliver_file(const struct job_delivery *delivery, struct store *
 bool job_deliver_open_whole(const struct job_delivery *delivery, const struct job_file *file,
                             int *ret_fd, struct err *err)
 {
-    int fd CLEANUP(job_deliver_close_fd) = -1;
+    int fd CLEANUP(file_close) = -1;
     struct store_file_spec spec = {0};
     bool is_whole = false;
     TRY(job_deliver_open_file(delivery, file, &spec, &fd, err));
@@ -218,7 +212,7 @@ static bool job_deliver_manifest(const struct job_delivery *delivery, struct sto
                                  const char *key, struct err *err)
 {
     const struct slice text = slice_text(delivery->manifest);
-    int fd CLEANUP(job_deliver_close_fd) = memfd_create("manifest", MFD_CLOEXEC);
+    int fd CLEANUP(file_close) = memfd_create("manifest", MFD_CLOEXEC);
     if (fd < 0)
         return err_set_errno(err, "memfd");
     TRY(file_write_all(fd, text, "manifest", err));

@@ -4,11 +4,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/civil.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/xml_text.h"
 #include "catalog/deliveries.h"
@@ -146,12 +146,6 @@ static void job_mail_write(struct job_mail *mail)
 
 // --- Sending
 
-static void job_mail_close_fd(int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
 // The one file of a job, when it was asked for and is small.
 static bool job_mail_attach(const struct job_mail *mail, bool is_wanted,
                             struct destination_attachment *ret_attachment, struct err *err)
@@ -172,7 +166,7 @@ static bool job_mail_post(const struct job_mail *mail, const char *address, bool
                           struct destination_mail_result *ret_result, struct err *err)
 {
     const struct job_delivery *delivery = mail->delivery;
-    int fd CLEANUP(job_mail_close_fd) = -1;
+    int fd CLEANUP(file_close) = -1;
     struct destination_attachment attachment = {.fd = -1};
     TRY(job_mail_attach(mail, wants_attachment, &attachment, err));
     fd = attachment.fd;

@@ -48,12 +48,6 @@ void ingest_writer_spare_path(const struct ingest_writer *writer, uint64_t name,
     ASSERT(size > 0 && (size_t)size < INGEST_PATH_CHARS);
 }
 
-static void ingest_close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
 static bool ingest_fill_with_zeros(int fd, const char *path, int64_t size_bytes, struct err *err)
 {
     char *zeros CLEANUP(mem_free_at) = mem_alloc(INGEST_ZEROS_BYTES);
@@ -76,7 +70,7 @@ static bool ingest_make_spare(struct ingest_writer *writer, int64_t size_bytes, 
     rng_fill(rng_system(), &name, sizeof name);
     char path[INGEST_PATH_CHARS];
     ingest_writer_spare_path(writer, name, path);
-    int fd CLEANUP(ingest_close_fd) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int fd CLEANUP(file_close) = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0)
         return err_set_errno(err, "make %s", path);
     if (!ingest_fill_with_zeros(fd, path, size_bytes, err)) {

@@ -2,6 +2,7 @@
 // Putting finished files, checking and probing, for stores that have objects as files: made of
 // put_begin and open_object alone.
 #include "base/check.h"
+#include "base/file.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "store/store_internal.h"
@@ -63,17 +64,11 @@ bool store_put_generic(struct store *store, const struct store_file_spec *spec,
     return true;
 }
 
-static void store_close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        (void)close(*fd);
-}
-
 bool store_check_generic(struct store *store, const struct store_object *object,
                          enum store_state *ret_state, struct err *err)
 {
     static const struct store_hooks none = {0};
-    int fd CLEANUP(store_close_fd) = -1;
+    int fd CLEANUP(file_close) = -1;
     uint64_t size_bytes = 0;
     struct err failure = {0};
     if (!store_open_object(store, object->key, &fd, &size_bytes, &failure)) {
