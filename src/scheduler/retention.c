@@ -23,13 +23,16 @@ static bool retention_delete_files(const struct retention_config *config, struct
         TRY(job_expired_files(catalog, share, &arena, &files, &count, &total_count, err));
     bool is_done = true;
     for (size_t i = 0; i < count; i++) {
-        // One object that cannot be deleted does not keep the others.
+        // One object that cannot be deleted does not keep the others; a store that is away is not
+        // asked for each of them.
         struct err failure = {0};
         if (store_delete(config->store, files[i].key, &failure) &&
             job_forget_file(catalog, files[i].job_id, files[i].key, &failure)) {
             result->deleted_file_count++;
         } else {
             is_done = err_set(err, failure.kind, "%s: %s", files[i].key, failure.message);
+            if (failure.kind == ERR_UNAVAILABLE)
+                break;
         }
     }
     return is_done;

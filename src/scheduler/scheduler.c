@@ -2,10 +2,12 @@
 #include "scheduler/scheduler.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "catalog/daily_sets.h"
 #include "catalog/jobs.h"
 #include "catalog/notices.h"
@@ -230,24 +232,47 @@ static bool scheduler_step(struct scheduler *scheduler, struct err *err)
         wake_all(config->wake);
     }
     TRY(scheduler_tell_late(scheduler, err));
-    TRY(scheduler_make_daily_sets(scheduler, err));
-    const int64_t now_boot_ms = clock_boot_ms(config->clock);
-    if (now_boot_ms < scheduler->next_sweep_boot_ms)
-        return true;
-    scheduler->next_sweep_boot_ms = now_boot_ms + config->options->sweep_interval_ms;
-    return scheduler_sweep(scheduler, err);
+    return scheduler_make_daily_sets(scheduler, err);
+}
+
+static void scheduler_log_failure(const struct err *failure)
+{
+    log_event(LOG_WARN, "schedule_failed", "kind", err_kind_name(failure->kind), "reason",
+              failure->message, NULL);
+}
+
+// A thread of its own: windows are made also while a hosted bucket elsewhere does not answer.
+static void scheduler_run_sweeps(void *context)
+{
+    struct scheduler *scheduler = context;
+    const struct scheduler_config *config = scheduler->config;
+    const struct timespec pause = {.tv_nsec = SCHEDULER_POLL_MS * 1000000};
+    do {
+        struct err failure = {0};
+        const int64_t now_boot_ms = clock_boot_ms(config->clock);
+        if (now_boot_ms >= scheduler->next_sweep_boot_ms) {
+            scheduler->next_sweep_boot_ms = now_boot_ms + config->options->sweep_interval_ms;
+            if (!scheduler_sweep(scheduler, &failure))
+                scheduler_log_failure(&failure);
+        }
+        (void)nanosleep(&pause, NULL);
+    } while (!stop_poll(config->stop));
 }
 
 bool scheduler_run(const struct scheduler_config *config, struct err *err)
 {
     struct scheduler scheduler CLEANUP(scheduler_clear) = {0};
+    struct scheduler sweeper CLEANUP(scheduler_clear) = {0};
+    struct thread thread = {0};
     TRY(scheduler_open(&scheduler, config, err));
+    TRY(scheduler_open(&sweeper, config, err));
+    thread_start(&thread, scheduler_run_sweeps, &sweeper);
     while (!stop_poll(config->stop)) {
         struct err failure = {0};
         if (!scheduler_step(&scheduler, &failure))
-            log_event(LOG_WARN, "schedule_failed", "kind", err_kind_name(failure.kind), "reason",
-                      failure.message, NULL);
+            scheduler_log_failure(&failure);
         wake_wait(config->wake, config->wake_index, config->stop->fd, SCHEDULER_POLL_MS);
     }
+    thread_join(&thread);
     return true;
 }

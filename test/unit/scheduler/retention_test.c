@@ -9,6 +9,7 @@
 #include "catalog/hosted_files.h"
 #include "catalog/leases.h"
 #include "scheduler/retention.h"
+#include "store/store_internal.h"
 
 #define BOOT_MS   INT64_C(5000000)
 #define EXPIRY_MS (FIXTURE_NOW_MS + FIXTURE_EXPIRY_MS)
@@ -286,6 +287,45 @@ static void test_missing_object_is_fine(void **state)
     assert_int_equal(run(sweep).deleted_file_count, 2);
 }
 
+// Refuses to delete.
+struct refusing_store {
+    struct store base;
+    enum err_kind kind;
+    int asked_count;
+};
+
+static bool refusing_delete(struct store *store, const char *key, struct err *err)
+{
+    struct refusing_store *refusing = (struct refusing_store *)store;
+    refusing->asked_count++;
+    return err_set(err, refusing->kind, "%s stays", key);
+}
+
+// Each question to a store that is away takes minutes.
+static void test_a_store_that_is_away_is_asked_once(void **state)
+{
+    static const struct store_ops ops = {.name = "refusing", .delete_object = refusing_delete};
+    static const struct {
+        enum err_kind kind;
+        int asked_count;
+    } rows[] = {{ERR_UNAVAILABLE, 1}, {ERR_DENIED, 3}};
+    struct sweep *sweep = *state;
+    (void)publish(sweep, 3);
+    pass_until(sweep, EXPIRY_MS);
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct refusing_store refusing = {.base.ops = &ops, .kind = rows[i].kind};
+        struct retention_result result = {0};
+        sweep->config.store = &refusing.base;
+        assert_refused(
+            sweep->fixture,
+            retention_sweep(&sweep->config, sweep->fixture->catalog, &result, &sweep->fixture->err),
+            rows[i].kind);
+        assert_int_equal(refusing.asked_count, rows[i].asked_count);
+    }
+    sweep->config.store = sweep->store;
+    assert_int_equal(run(sweep).deleted_file_count, 3);
+}
+
 static void test_damaged_value_stops_deletion(void **state)
 {
     struct sweep *sweep = *state;
@@ -332,6 +372,7 @@ int main(void)
         sweep_test(test_hundred_files_at_a_time),
         sweep_test(test_five_percent_of_many),
         sweep_test(test_missing_object_is_fine),
+        sweep_test(test_a_store_that_is_away_is_asked_once),
         sweep_test(test_damaged_value_stops_deletion),
         sweep_test(test_boot_id_is_that_of_the_kernel),
     };
