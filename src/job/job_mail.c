@@ -219,7 +219,16 @@ static bool job_mail_send_all(const struct job_delivery *delivery, const char *a
     return true;
 }
 
-static enum job_recipient_state job_mail_state(enum destination_mail_outcome outcome)
+// One who never takes it does not make the job FAILED for those who have got it.
+static bool job_mail_is_over(const struct job_delivery *delivery)
+{
+    const int64_t limit_ms = delivery->config->mail_limit_ms;
+    const int64_t first_failed_at_ms = delivery->job->first_failed_at_ms;
+    return limit_ms > 0 && first_failed_at_ms > 0 &&
+           clock_wall_ms(delivery->config->clock) - first_failed_at_ms >= limit_ms;
+}
+
+static enum job_recipient_state job_mail_state(enum destination_mail_outcome outcome, bool is_over)
 {
     switch (outcome) {
     case DESTINATION_MAIL_SENT:
@@ -229,7 +238,7 @@ static enum job_recipient_state job_mail_state(enum destination_mail_outcome out
     case DESTINATION_MAIL_PUT_OFF:
         break;
     }
-    return JOB_RECIPIENT_WAITS;
+    return is_over ? JOB_RECIPIENT_REFUSED : JOB_RECIPIENT_WAITS;
 }
 
 // --- All recipients
@@ -283,7 +292,7 @@ static bool job_mail_serve(struct job_mailing *mailing, const char *address, str
     TRY(job_mail_send_all(delivery, address, mailing->email.wants_attachment, &result, err));
     const struct job_recipient recipient = {
         .address = address,
-        .state = job_mail_state(result.outcome),
+        .state = job_mail_state(result.outcome, job_mail_is_over(delivery)),
         .reason = result.reason[0] == '\0' ? NULL : arena_copy_text(delivery->arena, result.reason),
     };
     const struct job *job = delivery->job;

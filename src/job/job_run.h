@@ -27,6 +27,7 @@ struct job_run_config {
     int64_t spool_bytes_max;           // of all files of an organization that wait in the spool
     int64_t part_bytes;
     int64_t file_retention_ms; // of export files, from success
+    int64_t mail_limit_ms;     // from its first failure until waiting for recipients ends
     unsigned compress_helper_count;
     bool csv_formula_guard;
     bool is_reserve;        // as in claims (catalog/leases.h)

@@ -82,6 +82,7 @@ static bool worker_open(struct worker *worker, const struct worker_config *confi
         .spool_bytes_max = options->spool_bytes,
         .part_bytes = options->part_bytes,
         .file_retention_ms = options->file_retention_ms,
+        .mail_limit_ms = options->retry_limit_ms - options->retry_limit_ms / 100, // before FAILED
         .compress_helper_count = (unsigned)options->compress_threads - 1,
         .csv_formula_guard = options->csv_formula_guard,
         .is_reserve = config->is_reserve,

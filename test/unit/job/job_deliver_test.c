@@ -534,6 +534,35 @@ static void test_a_damaged_attachment_is_not_sent(void **state)
     assert_int_equal(fixture.memory.mail_count, 6);
 }
 
+static void test_who_never_takes_it_is_given_up(void **state)
+{
+    static const struct destination_mail_result results[] = {
+        {DESTINATION_MAIL_SENT, ""}, // the sample's
+        {DESTINATION_MAIL_SENT, ""},
+        {DESTINATION_MAIL_SENT, ""},
+        {DESTINATION_MAIL_PUT_OFF, "452 mailbox full"},
+        {DESTINATION_MAIL_PUT_OFF, "452 mailbox full"},
+    };
+    struct fixture fixture CLEANUP(tear_down) = set_up(*state, MAIL);
+    start(&fixture);
+    fixture.memory.results = results;
+    fixture.memory.result_count = ARRAY_COUNT(results);
+    fixture.job->config.mail_limit_ms = 1000;
+    const char *id = subscribe(&fixture);
+    struct job job = job_fixture_claim_hour(fixture.job, id, JOB_FIXTURE_HOUR(5));
+    fail_to_run(&fixture, &job, ERR_UNAVAILABLE);
+    const struct job_claim claim = job_fixture_claim_of(&job);
+    const int64_t now_ms = clock_wall_ms(&fixture.job->clock.base);
+    assert_done(fixture.job, job_fail(fixture.job->catalog, &claim, "away", now_ms, now_ms + 1,
+                                      &fixture.job->err));
+    fixture.job->clock.now_wall_ms += 1000;
+    assert_true(job_fixture_claim(fixture.job, &job));
+    run(&fixture, &job);
+    assert_int_equal(last(&fixture, id).state, JOB_SUCCEEDED);
+    assert_recipient(&fixture, &job, 0, "a@example.com", "sent");
+    assert_recipient(&fixture, &job, 1, "b@example.com", "refused");
+}
+
 static void test_one_refusal_keeps_nobody_else_from_it(void **state)
 {
     static const struct destination_mail_result results[] = {
@@ -577,6 +606,7 @@ int main(void)
         job_fixture_test(test_a_hosted_bucket_that_refuses_is_tried_again),
         job_fixture_test(test_each_recipient_gets_links_once),
         job_fixture_test(test_a_damaged_attachment_is_not_sent),
+        job_fixture_test(test_who_never_takes_it_is_given_up),
         job_fixture_test(test_one_refusal_keeps_nobody_else_from_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
