@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writing XML 1.0 into a buffer: for the hosted bucket's replies, stores and mail in HTML. The buffer's overflow flag is the
-// error path (buf_check at the end). Names of elements are the writer's own.
+// Writing XML 1.0 into a buffer: for the hosted bucket's replies, stores and mail in HTML. The
+// buffer's overflow flag is the error path (buf_check at the end). Names of elements are the
+// writer's own.
 #pragma once
 
 #include <stdbool.h>
