@@ -110,6 +110,30 @@ static const struct aws_place aws_places[] = {
     {"container", aws_get_container}, {"instance", aws_get_instance},
 };
 
+static bool aws_is_given(const struct aws_settings *settings, const char *const *environment,
+                         const char *place)
+{
+    if (strcmp(place, "static") == 0)
+        return settings->access_key_id != NULL;
+    if (strcmp(place, "environment") == 0)
+        return aws_variable(environment, "AWS_ACCESS_KEY_ID") != NULL;
+    if (strcmp(place, "file") == 0)
+        return aws_profile_is_given(settings->credentials_file, environment);
+    if (strcmp(place, "container") == 0)
+        return aws_variable(environment, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL ||
+               aws_variable(environment, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL;
+    return settings->credentials.count == 1 && strcmp(place, "instance") == 0;
+}
+
+bool aws_credentials_are_given(const struct aws_settings *settings, const char *const *environment)
+{
+    for (size_t i = 0; i < settings->credentials.count; i++) {
+        if (aws_is_given(settings, environment, settings->credentials.items[i]))
+            return true;
+    }
+    return false;
+}
+
 static bool aws_open_places(struct aws_chain *chain, const struct cloud_config *config,
                             struct err *err)
 {

@@ -33,6 +33,10 @@ struct aws_settings {
 extern const struct option aws_option_table[];
 extern const size_t aws_option_count;
 
+// Whether one of the places has some, as far as that can be seen from here. Instances, which nobody
+// can know of without asking, count when they alone are listed.
+bool aws_credentials_are_given(const struct aws_settings *settings, const char *const *environment);
+
 struct aws_credentials {
     const char *access_key_id;
     struct secret secret_access_key;

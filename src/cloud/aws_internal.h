@@ -34,6 +34,8 @@ NODISCARD bool aws_profile_open(const char *path, const char *profile,
                                 const char *const *environment, struct aws_profile **ret_profile,
                                 struct err *err);
 void aws_profile_close(struct aws_profile **profile);
+// Whether somebody names a file, or there is the usual one.
+bool aws_profile_is_given(const char *path, const char *const *environment);
 NODISCARD bool aws_profile_get(struct aws_profile *profile, bool is_refresh, struct arena *arena,
                                struct aws_answer *ret_answer, struct err *err);
 

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/check.h"
@@ -25,16 +26,33 @@ struct aws_profile {
     struct secret values[AWS_PROFILE_KEYS];
 };
 
+// NULL: there is no home either. In the arena, or where the texts are.
+static const char *aws_profile_path(const char *path, const char *const *environment,
+                                    struct arena *arena)
+{
+    if (path == NULL)
+        path = aws_variable(environment, "AWS_SHARED_CREDENTIALS_FILE");
+    const char *home = aws_variable(environment, "HOME");
+    if (path == NULL && home != NULL)
+        path = arena_format(arena, "%s/.aws/credentials", home);
+    return path;
+}
+
+bool aws_profile_is_given(const char *path, const char *const *environment)
+{
+    struct arena arena CLEANUP(arena_clear);
+    arena_init(&arena);
+    const char *usual = aws_profile_path(NULL, environment, &arena);
+    return path != NULL || aws_variable(environment, "AWS_SHARED_CREDENTIALS_FILE") != NULL ||
+           (usual != NULL && access(usual, F_OK) == 0);
+}
+
 bool aws_profile_open(const char *path, const char *profile, const char *const *environment,
                       struct aws_profile **ret_profile, struct err *err)
 {
     struct arena arena CLEANUP(arena_clear);
     arena_init(&arena);
-    if (path == NULL)
-        path = aws_variable(environment, "AWS_SHARED_CREDENTIALS_FILE");
-    const char *home = aws_variable(environment, "HOME");
-    if (path == NULL && home != NULL)
-        path = arena_format(&arena, "%s/.aws/credentials", home);
+    path = aws_profile_path(path, environment, &arena);
     if (profile == NULL)
         profile = aws_variable(environment, "AWS_PROFILE");
     struct err failure = {0};

@@ -2,8 +2,6 @@
 #include "destination/destinations_net.h"
 
 #include <stdio.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -21,53 +19,9 @@ struct destinations_net {
 
 // --- What is enabled
 
-static bool destinations_has_variable(const char *const *environment, const char *name)
-{
-    const size_t size = strlen(name);
-    for (; environment != NULL && *environment != NULL; environment++) {
-        if (strncmp(*environment, name, size) == 0 && (*environment)[size] == '=' &&
-            (*environment)[size + 1] != '\0')
-            return true;
-    }
-    return false;
-}
-
-static bool destinations_have_profile(const struct destinations_net_config *config)
-{
-    static const char home[] = "HOME=";
-    if (config->aws->credentials_file != NULL ||
-        destinations_has_variable(config->environment, "AWS_SHARED_CREDENTIALS_FILE"))
-        return true;
-    for (const char *const *entry = config->environment; entry != NULL && *entry != NULL; entry++) {
-        if (strncmp(*entry, home, sizeof home - 1) != 0)
-            continue;
-        char path[4096];
-        const int size = snprintf(path, sizeof path, "%s/.aws/credentials",
-                                  *entry + sizeof home - 1);
-        return size > 0 && (size_t)size < sizeof path && access(path, F_OK) == 0;
-    }
-    return false;
-}
-
 bool destinations_have_aws(const struct destinations_net_config *config)
 {
-    const struct option_list *places = &config->aws->credentials;
-    if (places->count == 1 && strcmp(places->items[0], "instance") == 0)
-        return true;
-    for (size_t i = 0; i < places->count; i++) {
-        const char *place = places->items[i];
-        if ((strcmp(place, "static") == 0 && config->aws->access_key_id != NULL) ||
-            (strcmp(place, "environment") == 0 &&
-             destinations_has_variable(config->environment, "AWS_ACCESS_KEY_ID")) ||
-            (strcmp(place, "container") == 0 &&
-             (destinations_has_variable(config->environment,
-                                        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") ||
-              destinations_has_variable(config->environment,
-                                        "AWS_CONTAINER_CREDENTIALS_FULL_URI"))) ||
-            (strcmp(place, "file") == 0 && destinations_have_profile(config)))
-            return true;
-    }
-    return false;
+    return aws_credentials_are_given(config->aws, config->environment);
 }
 
 bool destinations_have_gcp(const struct destinations_net_config *config)
