@@ -60,14 +60,6 @@ static bool api_judge_customer_endpoint(struct api_call *call, const char *text,
                                         : false;
 }
 
-// What may not be is a fault of the request, not of who makes it.
-static bool api_refuse_endpoint(struct api_call *call, struct err *err)
-{
-    if (call->refusal_status == 0 && err->kind == ERR_DENIED)
-        call->refusal_status = 400;
-    return false;
-}
-
 bool api_check_operator_endpoint(struct api_call *call, const char *text, struct err *err)
 {
     struct endpoint endpoint;

@@ -76,12 +76,14 @@ static bool api_judge_endpoint(struct api_call *call, struct slice url, struct e
                                         : false;
 }
 
-bool api_check_endpoint(struct api_call *call, struct slice url, struct err *err)
+bool api_refuse_endpoint(struct api_call *call, const struct err *err)
 {
-    if (api_judge_endpoint(call, url, err))
-        return true;
-    // What may not be is a fault of the request, not of who makes it.
     if (call->refusal_status == 0 && err->kind == ERR_DENIED)
         call->refusal_status = 400;
     return false;
+}
+
+bool api_check_endpoint(struct api_call *call, struct slice url, struct err *err)
+{
+    return api_judge_endpoint(call, url, err) || api_refuse_endpoint(call, err);
 }

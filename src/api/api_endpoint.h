@@ -20,6 +20,10 @@ NODISCARD bool api_check_not_own(const struct api_call *call, const struct endpo
 NODISCARD bool api_resolve_endpoint(struct api_call *call, const struct endpoint *endpoint,
                                     const struct address_guard *guard, struct err *err);
 
+// After a judgement that failed; false. What may not be is a fault of the request, not of who makes
+// it, so DENIED becomes 400.
+bool api_refuse_endpoint(struct api_call *call, const struct err *err);
+
 // 400 "Invalid endpoint URL", "Endpoint not allowed" (also our own addresses), "Endpoint must use
 // https" (but for addresses, not names, in the networks that the operator allows), "Endpoint cannot
 // be resolved"; 503 while too many others are looked up. May wait for names, so on writer threads

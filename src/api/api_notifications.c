@@ -35,14 +35,11 @@ static void api_write_events(struct json_text *json, unsigned events)
 static void api_write_recipients(struct json_text *json, const char *target)
 {
     struct slice rest = slice_text(target);
+    struct slice address;
     json_text_key(json, "recipient_emails");
     json_text_open(json, '[');
-    while (!slice_is_empty(rest)) {
-        const char *space = memchr(rest.data, ' ', rest.size_bytes);
-        const size_t size = space == NULL ? rest.size_bytes : (size_t)(space - slice_chars(rest));
-        json_text_string(json, slice_part(rest, 0, size));
-        rest = slice_from(rest, space == NULL ? size : size + 1);
-    }
+    while (notification_next_address(&rest, &address))
+        json_text_string(json, address);
     json_text_close(json, ']');
 }
 
@@ -292,8 +289,8 @@ bool api_notification_update(struct api_call *call, struct err *err)
 {
     const struct json_node *body = NULL;
     struct notification notification;
-    struct notification_change change = {
-        .scope = api_call_scope(call), .id = call->match.params[0], .now_ms = call->now_ms};
+    struct notification_change change = {.scope = api_call_scope(call),
+                                         .id = call->match.params[0]};
     TRY(api_find_notification(call, &notification, err));
     TRY(api_call_object(call, &body, err));
     TRY(api_refuse_fixed(call, body, &notification, err));

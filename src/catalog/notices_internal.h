@@ -39,9 +39,6 @@ NODISCARD bool notice_emit_test(struct catalog *catalog, const struct notificati
 void notification_read_row(const struct db_rows *rows, struct arena *arena,
                            struct notification *ret_notification);
 
-// The next address of a target; false at the end.
-bool notification_next_address(struct slice *rest, struct slice *ret_address);
-
 // --- The log (notices.c)
 
 extern const char notice_interrupted_reason[];

@@ -47,6 +47,9 @@ struct notification {
     int64_t created_at_ms;
 };
 
+// The next address of a target, which is dropped from *rest; false at the end.
+bool notification_next_address(struct slice *rest, struct slice *ret_address);
+
 // The id is made first, because secrets are sealed for it.
 const char *notification_make_id(struct arena *arena);
 
@@ -92,7 +95,6 @@ struct notification_change {
     struct slice id;
     const char *target; // NULL: stays
     unsigned events;    // 0: stay
-    int64_t now_ms;
 };
 NODISCARD bool notification_update(struct catalog *catalog,
                                    const struct notification_change *change, struct arena *arena,

@@ -260,7 +260,7 @@ static void mails_go_to_present_addresses(void **state)
     const struct notification_change change = {request.scope, slice_text(id),
                                                "c@d.example.org "
                                                "c@d.example",
-                                               0, FIXTURE_NOW_MS};
+                                               0};
     struct notification changed;
     assert_done(fixture, notification_update(fixture->catalog, &change, &fixture->arena, &changed,
                                              &fixture->err));

@@ -96,8 +96,8 @@ static void foreign_is_unknown(void **state)
     // What is not seen cannot be changed either.
     const struct subscription_scope scope = {other, NULL, true};
     struct notification found;
-    const struct notification_change change = {scope, slice_text(of_all), "https://evil.example", 0,
-                                               FIXTURE_NOW_MS};
+    const struct notification_change change = {scope, slice_text(of_all), "https://evil.example",
+                                               0};
     const struct notification_rotation rotation = {scope, slice_text(of_all), "v1.mine", 0,
                                                    FIXTURE_NOW_MS};
     const char *notice_id = NULL;
@@ -169,10 +169,8 @@ static void changes_are_kept(void **state)
 {
     struct fixture *fixture = *state;
     const char *id = fixture_notify_of(fixture, NOTICE_ALL_EVENTS);
-    struct notification_change change = {.scope = fixture_scope(fixture),
-                                         .id = slice_text(id),
-                                         .target = "https://other.example/",
-                                         .now_ms = FIXTURE_NOW_MS};
+    struct notification_change change = {
+        .scope = fixture_scope(fixture), .id = slice_text(id), .target = "https://other.example/"};
     struct notification changed;
     struct notification found;
     assert_done(fixture, notification_update(fixture->catalog, &change, &fixture->arena, &changed,
@@ -300,8 +298,7 @@ static void changes_are_in_the_audit_log(void **state)
     catalog_act_for(fixture->catalog, &actor);
     const char *id = fixture_notify_of(fixture, NOTICE_ALL_EVENTS);
     const struct subscription_scope scope = fixture_scope(fixture);
-    const struct notification_change change = {scope, slice_text(id), "https://b.example", 0,
-                                               FIXTURE_NOW_MS};
+    const struct notification_change change = {scope, slice_text(id), "https://b.example", 0};
     const struct notification_rotation rotation = {scope, slice_text(id), "v1.b", 0,
                                                    FIXTURE_NOW_MS};
     struct notification found;
