@@ -5,7 +5,6 @@
 // again.
 #pragma once
 
-#include "base/cipher.h"
 #include "base/clock.h"
 #include "base/option.h"
 #include "base/stop.h"
