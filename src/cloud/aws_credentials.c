@@ -57,6 +57,25 @@ bool aws_take(struct slice key_id, struct slice secret, struct slice token, stru
     return true;
 }
 
+struct ticket aws_ticket_of(const struct aws_credentials *credentials, struct arena *arena)
+{
+    return (struct ticket){
+        .texts = {secret_copy(arena, slice_text(credentials->access_key_id)),
+                  credentials->secret_access_key, credentials->session_token},
+        .expires_at_ms = credentials->expires_at_ms,
+    };
+}
+
+struct aws_credentials aws_credentials_of(const struct ticket *ticket)
+{
+    return (struct aws_credentials){
+        .access_key_id = slice_chars(secret_reveal(&ticket->texts[0])),
+        .secret_access_key = ticket->texts[1],
+        .session_token = ticket->texts[2],
+        .expires_at_ms = ticket->expires_at_ms,
+    };
+}
+
 static bool aws_get_static(struct aws_chain *chain, bool is_refresh, struct arena *arena,
                            struct aws_answer *ret_answer, struct err *err)
 {

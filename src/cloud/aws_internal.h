@@ -25,6 +25,11 @@ NODISCARD bool aws_take(struct slice key_id, struct slice secret, struct slice t
                         struct arena *arena, struct aws_credentials *ret_credentials,
                         struct err *err);
 
+// Credentials as what a cache keeps (cloud/ticket.h), and back. Texts live in the arena, or where
+// the ticket's do.
+struct ticket aws_ticket_of(const struct aws_credentials *credentials, struct arena *arena);
+struct aws_credentials aws_credentials_of(const struct ticket *ticket);
+
 // --- aws_profile.c
 
 struct aws_profile;

@@ -82,17 +82,13 @@ static bool aws_take_document(struct slice body, struct arena *arena, struct tic
         return err_set(err, ERR_UNAVAILABLE, "the service says: %s",
                        cloud_quote(json_node_text(code), NULL, arena));
     struct aws_credentials credentials;
-    struct ticket ticket = {0};
     if (!aws_take(json_node_text(json_node_get(root, "AccessKeyId")),
                   json_node_text(json_node_get(root, "SecretAccessKey")),
                   json_node_text(json_node_get(root, "Token")), arena, &credentials, &failure))
         return err_set(err, ERR_UNAVAILABLE, "the reply has no credentials: %s", failure.message);
-    if (!civil_parse(json_node_text(json_node_get(root, "Expiration")), &ticket.expires_at_ms))
+    if (!civil_parse(json_node_text(json_node_get(root, "Expiration")), &credentials.expires_at_ms))
         return err_set(err, ERR_UNAVAILABLE, "the reply does not say when they expire");
-    ticket.texts[0] = secret_copy(arena, slice_text(credentials.access_key_id));
-    ticket.texts[1] = credentials.secret_access_key;
-    ticket.texts[2] = credentials.session_token;
-    *ret_ticket = ticket;
+    *ret_ticket = aws_ticket_of(&credentials, arena);
     return true;
 }
 
@@ -107,11 +103,7 @@ static bool aws_metadata_answer(struct aws_metadata *metadata, const uint8_t *ke
             return false;
         return aws_is_absent(ret_answer, fetch->absence);
     }
-    *ret_answer = (struct aws_answer){
-        .credentials = {.access_key_id = slice_chars(secret_reveal(&ticket.texts[0])),
-                        .secret_access_key = ticket.texts[1],
-                        .session_token = ticket.texts[2],
-                        .expires_at_ms = ticket.expires_at_ms}};
+    *ret_answer = (struct aws_answer){.credentials = aws_credentials_of(&ticket)};
     return true;
 }
 

@@ -135,16 +135,12 @@ static bool aws_take_assumed(struct slice document, struct arena *arena, struct 
     const char *texts[ARRAY_COUNT(paths)] = {NULL};
     TRY(s3_xml_texts(document, paths, ARRAY_COUNT(paths), arena, texts, err));
     struct aws_credentials credentials;
-    struct ticket ticket = {0};
     if (!aws_take(slice_text(texts[0]), slice_text(texts[1]), slice_text(texts[2]), arena,
                   &credentials, NULL) ||
         secret_is_empty(&credentials.session_token) ||
-        !civil_parse(slice_text(texts[3]), &ticket.expires_at_ms))
+        !civil_parse(slice_text(texts[3]), &credentials.expires_at_ms))
         return err_set(err, ERR_UNAVAILABLE, "AWS's token service: no credentials in its answer");
-    ticket.texts[0] = secret_copy(arena, slice_text(credentials.access_key_id));
-    ticket.texts[1] = credentials.secret_access_key;
-    ticket.texts[2] = credentials.session_token;
-    *ret_ticket = ticket;
+    *ret_ticket = aws_ticket_of(&credentials, arena);
     return true;
 }
 
@@ -180,11 +176,6 @@ bool aws_role_get(struct aws_roles *roles, const struct aws_role *role, bool is_
     const struct ticket_source source = {aws_fetch_role, &assumption};
     struct ticket ticket;
     TRY(ticket_cache_get(roles->tickets, key, is_refresh, &source, arena, &ticket, err));
-    *ret_credentials = (struct aws_credentials){
-        .access_key_id = slice_chars(secret_reveal(&ticket.texts[0])),
-        .secret_access_key = ticket.texts[1],
-        .session_token = ticket.texts[2],
-        .expires_at_ms = ticket.expires_at_ms,
-    };
+    *ret_credentials = aws_credentials_of(&ticket);
     return true;
 }
