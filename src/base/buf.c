@@ -20,6 +20,13 @@ void buf_clear(struct buf *buf)
     *buf = (struct buf){.limit_bytes = buf->limit_bytes};
 }
 
+void buf_wipe(struct buf *buf)
+{
+    if (buf->capacity_bytes > 0)
+        explicit_bzero(buf->data, buf->capacity_bytes);
+    buf_clear(buf);
+}
+
 void buf_reset(struct buf *buf)
 {
     buf->size_bytes = 0;

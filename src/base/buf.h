@@ -22,6 +22,8 @@ struct buf {
 
 void buf_init(struct buf *buf, size_t limit_bytes);
 void buf_clear(struct buf *buf);
+// As buf_clear, of a buffer that held a secret: overwrites the bytes first.
+void buf_wipe(struct buf *buf);
 
 // Forgets the bytes, keeps the memory.
 void buf_reset(struct buf *buf);

@@ -144,20 +144,13 @@ static bool aws_profile_is_same(const struct stat *left, const struct stat *righ
            left->st_ctim.tv_nsec == right->st_ctim.tv_nsec;
 }
 
-static void aws_profile_wipe(struct buf *text)
-{
-    if (text->size_bytes > 0)
-        explicit_bzero(text->data, text->size_bytes);
-    buf_clear(text);
-}
-
 static bool aws_profile_read(struct aws_profile *profile, const struct stat *status,
                              struct err *err)
 {
     if (profile->is_read && aws_profile_is_same(&profile->status, status))
         return true;
     TRY(file_check_private(profile->path, err));
-    struct buf text CLEANUP(aws_profile_wipe);
+    struct buf text CLEANUP(buf_wipe);
     buf_init(&text, AWS_PROFILE_BYTES_MAX);
     TRY(file_read(profile->path, &text, err));
     aws_profile_forget(profile);

@@ -69,7 +69,7 @@ static bool cloud_caller_try(const struct cloud_caller *caller, const struct clo
                              struct arena *arena, struct cloud_reply *ret_reply,
                              int64_t *ret_after_ms, struct err *err)
 {
-    struct buf body CLEANUP(buf_clear);
+    struct buf body CLEANUP(buf_wipe); // it may be a secret
     buf_init(&body, CLOUD_REPLY_BYTES_MAX);
     struct cloud_body sent = {call->body};
     const struct http_client_call http_call = {.method = call->method,
@@ -92,8 +92,6 @@ static bool cloud_caller_try(const struct cloud_caller *caller, const struct clo
         .body = slice_of(arena_copy_slice(arena, buf_slice(&body)), body.size_bytes),
         .http = reply,
     };
-    if (body.size_bytes > 0)
-        explicit_bzero(body.data, body.size_bytes); // it may be a secret
     return true;
 }
 

@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <string.h>
-
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/file.h"
@@ -8,19 +6,12 @@
 #include "base/mem.h"
 #include "cloud/gcp_internal.h"
 
-static void gcp_wipe(struct buf *text)
-{
-    if (text->size_bytes > 0)
-        explicit_bzero(text->data, text->size_bytes);
-    buf_clear(text);
-}
-
 static bool gcp_read_key_file(const struct gcp_tokens *tokens, struct arena *arena,
                               struct slice *ret_json, struct err *err)
 {
     const char *path = tokens->settings->key_file;
     TRY(file_check_private(path, err));
-    struct buf text CLEANUP(gcp_wipe);
+    struct buf text CLEANUP(buf_wipe);
     buf_init(&text, GCP_KEY_BYTES_MAX);
     TRY(file_read(path, &text, err));
     *ret_json = slice_of(arena_copy_slice(arena, buf_slice(&text)), text.size_bytes);

@@ -25,14 +25,13 @@ static void sigv4_derive_key(struct slice secret, const struct sigv4_scope *scop
                              uint8_t ret_key[SHA256_BYTES])
 {
     const struct sigv4_words *words = sigv4_words_of(scope->dialect);
-    struct buf first CLEANUP(buf_clear);
+    struct buf first CLEANUP(buf_wipe);
     buf_init(&first, SIGV4_TEXT_BYTES);
     buf_append_text(&first, words->key_prefix);
     buf_append(&first, secret);
     ASSERT(!first.overflowed);
     uint8_t key[SHA256_BYTES];
     hmac_sha256(buf_slice(&first), slice_text(scope->date), key);
-    explicit_bzero(first.data, first.size_bytes);
     const char *const steps[] = {scope->region, scope->service, words->terminator};
     for (size_t i = 0; i < ARRAY_COUNT(steps); i++) {
         uint8_t next[SHA256_BYTES];
