@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// One large object: a worker's memory does not grow with it. MEMORY_BYTES is its size, 300,000,000 unless told.
+import assert from "node:assert/strict";
+import { after, test } from "node:test";
+
+import { HOUR_MS } from "./lib/api.mjs";
+import { stopClouds } from "./lib/clouds.mjs";
+import { Site, bigReport, bytesBelow, exportTo, ingestBig, readDelivered, waitSucceeded } from "./lib/deliver.mjs";
+import { memoryKib, stopAll } from "./lib/server.mjs";
+import { waitFor } from "./lib/wait.mjs";
+import { join } from "node:path";
+
+const start = Date.parse("2024-02-01T07:00:00Z");
+const size = Number(process.env.MEMORY_BYTES ?? 300_000_000);
+const limitKib = 512 * 1024;
+
+after(async () => {
+  await stopAll();
+  await stopClouds();
+});
+
+test(`an upload of ${size} bytes in parts`, { timeout: 600_000 }, async () => {
+  const site = await Site.start({ args: { workers: 1, "export-part-bytes": 16 * 1024 ** 3 } });
+  const file = await ingestBig(site.api, size, start);
+  const target = site.makeTarget("large");
+  const id = await exportTo(site.api, bigReport, target.destination, start, start + HOUR_MS);
+  const peaks = new Map();
+  const sample = () => {
+    for (const pid of site.server.children()) {
+      try {
+        peaks.set(pid, memoryKib(pid));
+      } catch {
+        // ended meanwhile
+      }
+    }
+  };
+  const timer = setInterval(sample, 50);
+  const [job] = await waitSucceeded(site.api, id, { timeoutMs: 500_000 });
+  sample();
+  clearInterval(timer);
+  assert.ok(peaks.size >= 3);
+  for (const [pid, kib] of peaks) assert.ok(kib < limitKib, `process ${pid} took ${kib} KiB`);
+  const object = [...target.bucket.objects.values()].find(({ key }) => key.endsWith(".csv"));
+  assert.deepEqual([object.content.size, object.content.sha256], [file.size, file.sha256]);
+  if (size <= 1e9) await readDelivered(site.api, job, { ...target, report: bigReport });
+  target.bucket.assertNothingOpen();
+  assert.ok(object.partSizes.length > 1 && object.partSizes.slice(0, -1).every((part) => part >= 8 * 1024 * 1024), `parts of ${object.partSizes[0]} bytes`);
+  await waitFor("the spool to be empty", () => bytesBelow(join(site.server.directory, "spool")) === 0, 20_000);
+  site.assertSound();
+});
