@@ -274,11 +274,13 @@ static bool subscription_settle_probe_body(struct catalog *catalog, void *contex
     int64_t is_new = 0;
     if (probed->failure != NULL)
         TRY(catalog_query_int64(catalog,
-                                "SELECT count(*) FROM subscriptions"
-                                " WHERE id = $1 AND status = 1 AND probe_failure IS NULL",
-                                values, 1, &is_new, err));
+                                "SELECT count(*) FROM subscriptions WHERE id = $1 AND status = 1"
+                                " AND probed_at_ms = $2 AND probe_failure IS NULL",
+                                values, 2, &is_new, err));
+    // An edit that came meanwhile has set another time: what was tried is its bucket no more.
     TRY(db_exec(catalog->db,
-                "UPDATE subscriptions SET probed_at_ms = $2, probe_failure = $3 WHERE id = $1",
+                "UPDATE subscriptions SET probed_at_ms = $2, probe_failure = $3"
+                " WHERE id = $1 AND probed_at_ms IN (0, $2)",
                 values, ARRAY_COUNT(values), NULL, err));
     return is_new == 0 || notice_emit_subscription_failed(catalog, probed->id, probed->failure,
                                                           probed->now_ms, err);

@@ -70,6 +70,7 @@ NODISCARD bool job_settle_recipient(struct catalog *catalog, const struct job_cl
 NODISCARD bool subscription_claim_probe(struct catalog *catalog, int64_t now_ms,
                                         int64_t interval_ms, struct arena *arena,
                                         const char **ret_id, struct err *err);
-// failure NULL: it can be. From the first call on, it is tried again and again.
+// failure NULL: it can be. From the first call on, it is tried again and again; later ones are for
+// what was claimed at now_ms, and change nothing when the destination was edited since.
 NODISCARD bool subscription_settle_probe(struct catalog *catalog, const char *id, int64_t now_ms,
                                          const char *failure, struct err *err);

@@ -235,9 +235,10 @@ static bool job_deliver_abort_uploads(const struct job_delivery *delivery, struc
     size_t count = 0;
     TRY(job_uploads(delivery->catalog, delivery->job->id, delivery->arena, &uploads, &count, err));
     for (size_t i = 0; i < count; i++) {
-        // Who may not abort, leaves it to the bucket's own rule: it is a cost, and no failure.
+        // Who may not abort, or has another bucket now, leaves it to the bucket's own rule: it is a
+        // cost, and no failure.
         if (!store_abort_upload(store, uploads[i].key, uploads[i].upload_id, err) &&
-            err->kind != ERR_DENIED)
+            (err->kind == ERR_CANCELED || err_kind_is_retryable(err->kind)))
             return false;
         TRY(job_upload_over(delivery->catalog, delivery->job->id, &uploads[i], err));
     }
@@ -357,7 +358,7 @@ void job_deliver_discard(const struct job_delivery *delivery)
     if (!delivery->route->goes_to_bucket || !job_deliver_open_bucket(delivery, &bucket, &ignored) ||
         !job_deliver_abort_uploads(delivery, bucket.store, &ignored))
         return;
-    for (size_t i = 0; i < delivery->file_count; i++)
+    for (size_t i = 0; i < delivery->file_count && !atomic_load(&delivery->watch->is_lost); i++)
         job_deliver_take_away(bucket.store,
                               job_deliver_place(delivery->job, delivery->route,
                                                 delivery->files[i].key, delivery->arena),

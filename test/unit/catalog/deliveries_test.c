@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "catalog/catalog_internal.h"
 #include "catalog/deliveries.h"
 #include "catalog/hosted_files.h"
 #include "jobs_fixture.h"
@@ -302,25 +303,56 @@ static const char *claim_probe(struct fixture *fixture, int64_t now_ms)
     return id;
 }
 
-static void buckets_are_tried_once_a_day(void **state)
+static void settle_probe(struct fixture *fixture, const char *id, int64_t now_ms,
+                         const char *failure)
 {
-    struct fixture *fixture = *state;
-    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
-    assert_null(claim_probe(fixture, FIXTURE_NOW_MS)); // it has none
-    assert_done(fixture, subscription_settle_probe(fixture->catalog, id, FIXTURE_NOW_MS, NULL,
-                                                   &fixture->err));
-    assert_null(claim_probe(fixture, FIXTURE_NOW_MS + CIVIL_DAY_MS - 1));
-    assert_string_equal(claim_probe(fixture, FIXTURE_NOW_MS + CIVIL_DAY_MS), id);
-    assert_null(claim_probe(fixture, FIXTURE_NOW_MS + CIVIL_DAY_MS)); // by one worker
-    assert_done(fixture, subscription_settle_probe(fixture->catalog, id, FIXTURE_NOW_MS,
-                                                   "no such bucket", &fixture->err));
+    assert_done(fixture,
+                subscription_settle_probe(fixture->catalog, id, now_ms, failure, &fixture->err));
+}
+
+static void assert_probed(struct fixture *fixture, const char *id, int64_t at_ms,
+                          const char *failure)
+{
     struct subscription subscription;
     assert_done(fixture, subscription_get_any(fixture->catalog, id, 0, &fixture->arena,
                                               &subscription, &fixture->err));
-    assert_string_equal(subscription.probe_failure, "no such bucket");
-    assert_int_equal(subscription.probed_at_ms, FIXTURE_NOW_MS);
+    assert_int_equal(subscription.probed_at_ms, at_ms);
+    if (failure == NULL)
+        assert_null(subscription.probe_failure);
+    else
+        assert_string_equal(subscription.probe_failure, failure);
+}
+
+static void buckets_are_tried_once_a_day(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t tomorrow_ms = FIXTURE_NOW_MS + CIVIL_DAY_MS;
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    assert_null(claim_probe(fixture, FIXTURE_NOW_MS)); // it has none
+    settle_probe(fixture, id, FIXTURE_NOW_MS, NULL);
+    assert_null(claim_probe(fixture, tomorrow_ms - 1));
+    assert_string_equal(claim_probe(fixture, tomorrow_ms), id);
+    assert_null(claim_probe(fixture, tomorrow_ms)); // by one worker
+    settle_probe(fixture, id, tomorrow_ms, "no such bucket");
+    assert_probed(fixture, id, tomorrow_ms, "no such bucket");
     fixture_deactivate(fixture, id, FIXTURE_NOW_MS);
     assert_null(claim_probe(fixture, FIXTURE_NOW_MS + 9 * CIVIL_DAY_MS));
+}
+
+static void a_probe_says_nothing_about_the_bucket_of_a_later_edit(void **state)
+{
+    struct fixture *fixture = *state;
+    const int64_t tomorrow_ms = FIXTURE_NOW_MS + CIVIL_DAY_MS;
+    const char *id = fixture_subscribe(fixture, CADENCE_HOURLY, "name");
+    settle_probe(fixture, id, FIXTURE_NOW_MS, NULL);
+    assert_string_equal(claim_probe(fixture, tomorrow_ms), id);
+    const struct db_value values[] = {db_text(id)}; // as an edit does
+    assert_done(fixture, db_exec(fixture->catalog->db,
+                                 "UPDATE subscriptions SET probed_at_ms = 1 WHERE id = $1", values,
+                                 1, NULL, &fixture->err));
+    settle_probe(fixture, id, tomorrow_ms, "no such bucket");
+    assert_probed(fixture, id, 1, NULL);
+    assert_string_equal(claim_probe(fixture, tomorrow_ms), id); // the new one is tried soon
 }
 
 int main(void)
@@ -337,6 +369,7 @@ int main(void)
         fixture_test(uploads_are_known_until_they_are_over),
         fixture_test(each_recipient_is_settled_alone),
         fixture_test(buckets_are_tried_once_a_day),
+        fixture_test(a_probe_says_nothing_about_the_bucket_of_a_later_edit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
