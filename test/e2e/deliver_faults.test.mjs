@@ -200,6 +200,7 @@ test("every behaviour of the service that gives credentials", { timeout: 120_000
       if (state.status === "ACTIVE") assert.ok(target.bucket.history.length > 0 && target.bucket.keys.length === 0, behaviour.name);
     }
     own.assertNoSecrets();
+    own.assertSound();
     await own.server.stop();
   }));
   assert.equal(elsewhere.connections, 0);

@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 
 import { HOUR_MS } from "./lib/api.mjs";
 import { Gcs, Imds, behaviours, policies, stopClouds } from "./lib/clouds.mjs";
-import { RecordingApi, assertDelivered, assertNoSecrets, bigReport, distinct, exportTo, ingestBig, readDelivered, settled, subscribeTo,
+import { RecordingApi, assertDelivered, assertNoSecrets, assertNobodyDied, bigReport, distinct, exportTo, ingestBig, readDelivered, settled, subscribeTo,
   waitForJobs, waitSucceeded } from "./lib/deliver.mjs";
 import { declaredOrderTypes, makeOrders, orderFields, orderTypes } from "./lib/events.mjs";
 import { Oracle } from "./lib/oracle.mjs";
@@ -247,4 +247,5 @@ test("no secret is in a reply, a log line or a file", () => {
   assertNoSecrets({ secrets, texts, directory: server.directory });
   assertNoSecrets({ secrets: [...gcs.sessions.keys()], texts }); // who knows one may write; the catalog has it until it is over
   gcs.assertSound();
+  assertNobodyDied(server);
 });

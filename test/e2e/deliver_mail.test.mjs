@@ -6,7 +6,7 @@ import { after, before, describe, test } from "node:test";
 
 import { HOUR_MS, makeToken } from "./lib/api.mjs";
 import { Smtp, makeAuthority, stopClouds } from "./lib/clouds.mjs";
-import { RecordingApi, assertNoSecrets, distinct, listJobs, settled, subscribeTo, waitForJobs, waitSucceeded } from "./lib/deliver.mjs";
+import { RecordingApi, assertNoSecrets, assertNobodyDied, distinct, listJobs, settled, subscribeTo, waitForJobs, waitSucceeded } from "./lib/deliver.mjs";
 import { declaredOrderTypes, makeOrders, orderFields, orderTypes } from "./lib/events.mjs";
 import { readFile } from "./lib/files.mjs";
 import { request } from "./lib/http.mjs";
@@ -416,4 +416,5 @@ describe("the connection to the mail server", () => {
 test("no secret is anywhere, and nothing was said against the protocol", () => {
   assertNoSecrets({ secrets: [password], texts: [...api.texts, server.log, ...smtp.mails.map(({ raw }) => raw)], directory: server.directory });
   smtp.assertSound();
+  assertNobodyDied(server);
 });

@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 
 import { HOUR_MS } from "./lib/api.mjs";
 import { Gcs, Keys, Proxy, Rig, S3, behaviours, makeAuthority, stopClouds } from "./lib/clouds.mjs";
-import { RecordingApi, assertDelivered, distinct, exportTo, settled, subscribeTo, waitForJobs, waitSucceeded } from "./lib/deliver.mjs";
+import { RecordingApi, assertDelivered, assertNobodyDied, distinct, exportTo, settled, subscribeTo, waitForJobs, waitSucceeded } from "./lib/deliver.mjs";
 import { Names } from "./lib/elsewhere.mjs";
 import { declaredOrderTypes, makeOrders, orderFields, orderTypes } from "./lib/events.mjs";
 import { Oracle } from "./lib/oracle.mjs";
@@ -255,4 +255,9 @@ test("the address of an upload that Google's storage names must be Google's stor
   }, 40_000);
   assert.equal(trap.connections, 0);
   await own.server.stop();
+});
+
+test("no process died of any of it", () => {
+  assertNobodyDied(server);
+  store.assertSound();
 });

@@ -7,7 +7,7 @@ import { after, before, describe, test } from "node:test";
 
 import { HOUR_MS, readDate } from "../e2e/lib/api.mjs";
 import { exchange, stopClouds } from "../e2e/lib/clouds.mjs";
-import { RecordingApi, assertNoSecrets, bigReport, bytesBelow, distinct, exportTo, ingestBig, manifestKey, settled, subscribeTo, waitForJobs,
+import { RecordingApi, assertNoSecrets, assertNobodyDied, bigReport, bytesBelow, distinct, exportTo, ingestBig, manifestKey, settled, subscribeTo, waitForJobs,
   waitSucceeded } from "../e2e/lib/deliver.mjs";
 import { atOtherTime } from "../e2e/lib/elsewhere.mjs";
 import { sha256 } from "../e2e/lib/oracle.mjs";
@@ -222,6 +222,8 @@ describe("what goes wrong", () => {
 });
 
 test("no secret is in a reply, a log line or a file", () => {
-  for (const client of [api, far])
+  for (const client of [api, far]) {
+    assertNobodyDied(client.server);
     assertNoSecrets({ secrets: [owner.key.secret, "nobodys-secret", "a-wrong-secret"], texts: [...client.texts, client.server.log], directory: client.server.directory });
+  }
 });

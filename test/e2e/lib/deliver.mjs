@@ -93,10 +93,17 @@ export class Site {
   assertSound() {
     this.s3.assertSound();
     this.sts.assertSound();
+    assertNobodyDied(this.server);
   }
 }
 
 const LARGE_BYTES = 8 * 1024 * 1024;
+
+// No process ended but by order: what the supervisor starts again would hide it.
+export function assertNobodyDied(server) {
+  const died = server.log.match(/event=process_ended .*how="?(?!exit 0\b)[^\n]*/g);
+  assert.equal(died, null, `${died}`);
+}
 
 // Each in any form that a careless program writes.
 export function assertNoSecrets({ secrets, texts, directory }) {
